@@ -40,7 +40,7 @@ def require_tensor(name: str, value: object, ndim: int | tuple[int, ...] | None 
     if allowed is not None and value.ndim not in allowed:
         wanted = " or ".join(str(n) for n in allowed)
         raise ValueError(f"{name}: expected {wanted} dimensions, got shape {tuple(value.shape)}")
-    if not bool(torch.isfinite(value).all()):
+    if value.numel() and not all(math.isfinite(extreme) for extreme in torch.aminmax(value.detach())):
         bad = int((~torch.isfinite(value)).sum())
         raise ValueError(f"{name}: expected finite values, got {bad} inf or nan")
     return value

@@ -22,11 +22,11 @@ Public names: :func:`step_jacobian`, :func:`scaled_jacobian_product`, :func:`vjp
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from gradflow._products import per_step, scaled_product
 from gradflow._validation import require_count, require_positive, require_square, require_tensor
 
 __all__ = [
@@ -38,9 +38,6 @@ __all__ = [
     "step_jacobian",
     "vjp_log_norms",
 ]
-
-_RESCALE_EVERY = 8  # steps between two divisions by the norm; more pay less and less
-_COMPRESS_EVERY = 64  # steps between two decompositions; until the first success, twice as many each time
 
 # Close singular values part slowly. After n polishing rounds the error of the logarithm is at most about 1/(2en).
 _POLISHING_ROUNDS = 40
@@ -71,11 +68,13 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     r"""The product :math:`J_T \cdots J_1 = \partial h_T/\partial h_0` with its scale kept as a logarithm.
 
     A thousand factors leave the range of ``float32``; on many processors arithmetic near its lower end is slow besides.
-    So the product is brought back to Frobenius norm 1 every few factors, and the logarithms of the norms are summed.
+    So the product is divided by its norm every few factors, and the logarithms of the norms are summed.
 
-    A long product is almost of low rank: its singular values part exponentially. Directions that have fallen below the
-    rounding error of the largest one carry no correct digit, and from then on they are left out: the later factors
-    multiply a few columns instead of ``D``.
+    A long product is almost of low rank: its singular values part exponentially. Once a few random vectors sent through
+    the first factors have parted by more than the rounding error of the product, the later factors multiply only the
+    directions that these span, and fewer and fewer of them. One more random vector measures what is left out. Should
+    that come back into view (it can when ``W`` falls into blocks), or should the product leave the range of numbers
+    between two divisions, it is formed anew, whole and with more care.
 
     Args:
         W: ``(D, D)`` or ``(T, D, D)``.
@@ -84,32 +83,14 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         ``P`` of shape ``(D, D)`` or ``(B, D, D)`` in the type of ``W``, of Frobenius norm 1 where ``T > 0`` (or zero), and
         ``log_scale`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_scale) * P``.
+
+    Source of the low-rank form: Halko, Martinsson, Tropp, SIAM Review 53, 2011.
     """
     W, slopes = _require_factors(W, slopes)
-    D = W.shape[-1]
-    # Singular values of W near 1: eight factors stay in range both ways. Powers of two scale without rounding.
-    exponent_W = torch.frexp(torch.linalg.matrix_norm(W.double()) / D**0.5).exponent
-    exponent_s = torch.frexp(slopes.abs().amax(dim=-1)).exponent
-    transposed = torch.ldexp(W.double(), -exponent_W[..., None, None]).to(W.dtype).mT.contiguous()
-    rows = torch.ldexp(slopes.double(), -exponent_s[..., None]).to(W.dtype).unsqueeze(-2)
-    factors = list(zip(_per_step(transposed, slopes).unbind(), rows.unbind(), strict=True))
-    log_scale = math.log(2) * (exponent_s + exponent_W.reshape(-1, *[1] * (exponent_s.ndim - 1))).double().sum(dim=0)
-    # The product is kept as (basis @ rest)ᵀ: `rest` has few rows and takes the factors, `basis` is orthonormal.
-    rest = torch.eye(D, dtype=W.dtype, device=W.device).expand(*slopes.shape[1:-1], D, D)
-    basis, compress_at = None, _COMPRESS_EVERY
-    for start in range(0, len(slopes), _RESCALE_EVERY):
-        rest, log_norm = _apply_factors(rest, factors[start : start + _RESCALE_EVERY])
-        log_scale = log_scale + log_norm
-        if start + _RESCALE_EVERY == compress_at < len(slopes):
-            U, sigma, rest_rows = torch.linalg.svd(rest, full_matrices=False)
-            rank = max(1, int((sigma > torch.finfo(W.dtype).eps * sigma[..., :1]).sum(dim=-1).max()))
-            if 4 * rank <= 3 * rest.shape[-2]:
-                U = U[..., :rank]
-                rest = sigma[..., :rank, None] * rest_rows[..., :rank, :]
-                basis = U if basis is None else basis @ U
-            compress_at = 2 * compress_at if basis is None else compress_at + _COMPRESS_EVERY
-    P = (rest if basis is None else basis @ rest).mT
-    return P, log_scale
+    if len(slopes) == 0:
+        identity = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
+        return identity.expand(*slopes.shape[1:], -1), slopes.new_zeros(slopes.shape[1:-1], dtype=torch.float64)
+    return scaled_product(W, slopes)
 
 
 @torch.no_grad()
@@ -140,7 +121,7 @@ def vjp_log_norms(W: Tensor, slopes: Tensor, v: Tensor) -> Tensor:
                          f"got {tuple(v.shape)}")
     logs = torch.empty(len(slopes), *shape[:-1], dtype=torch.float64, device=W.device)
     g, log_norm = _normalize(v.expand(shape))
-    factors = list(zip(_per_step(W, slopes), slopes, strict=True))
+    factors = list(zip(per_step(W, len(slopes)), slopes, strict=True))
     for k in reversed(range(len(factors))):
         W_t, slope = factors[k]
         g, log_growth = _normalize((g * slope) @ W_t)
@@ -222,7 +203,7 @@ def lyapunov_spectrum(W: Tensor, slopes: Tensor, k: int | None = None) -> Tensor
     start = torch.randn(D, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     Q = torch.linalg.qr(start.to(W)).Q.expand(*slopes.shape[1:-1], -1, -1)
     total = torch.zeros(*slopes.shape[1:-1], k, dtype=torch.float64, device=W.device)
-    for W_t, slope in zip(_per_step(W, slopes), slopes.unsqueeze(-1), strict=True):
+    for W_t, slope in zip(per_step(W, len(slopes)), slopes.unsqueeze(-1), strict=True):
         Q, R = torch.linalg.qr(slope * (W_t @ Q))
         total += R.diagonal(dim1=-2, dim2=-1).abs().double().log()
     return total / len(slopes)
@@ -287,23 +268,6 @@ def bptt_terms(W: Tensor, states: Tensor, slopes: Tensor, loss_grads: Tensor) ->
     return terms
 
 
-def _apply_factors(rest: Tensor, factors: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Apply a few factors ``(W.T, slope)`` to ``rest`` from the right; return the result with norm 1, and the log norm."""
-    product = rest
-    for W_t, slope in factors:
-        product = torch.matmul(product, W_t).mul_(slope)
-    norm = torch.linalg.vector_norm(product, dim=(-2, -1), keepdim=True)
-    if len(factors) > 1 and bool((norm < torch.finfo(norm.dtype).tiny ** 0.4).any()):  # close to the edge: smaller bites
-        half = len(factors) // 2
-        first, log_first = _apply_factors(rest, factors[:half])
-        second, log_second = _apply_factors(first, factors[half:])
-        return second, log_first + log_second
-    if len(factors) == 1:
-        norm = torch.linalg.vector_norm(product, dim=(-2, -1), keepdim=True, dtype=torch.float64)
-    norm = torch.where(norm > 0, norm, 1)
-    return (product / norm).to(rest.dtype), norm.double().log()[..., 0, 0]
-
-
 def _multiply_graded(R: Tensor, log_rows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """``R @ diag(exp(log_rows)) @ rows`` as new ``(log_rows, rows)`` with the largest entry of each row equal to 1."""
     exponents = R.abs().log() + log_rows
@@ -320,10 +284,6 @@ def _normalize(g: Tensor) -> tuple[Tensor, Tensor]:
     """Unit vectors along the last dimension, and the logarithms of the norms (float64, so that no square overflows)."""
     norm = torch.linalg.vector_norm(g, dim=-1, dtype=torch.float64)
     return (g / torch.where(norm > 0, norm, 1).unsqueeze(-1)).to(g.dtype), norm.log()
-
-
-def _per_step(W: Tensor, slopes: Tensor) -> Tensor:
-    return W if W.ndim == 3 else W.expand(len(slopes), -1, -1)
 
 
 def _require_factors(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,157 @@
+r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in three ways, from the fastest to the safest.
+
+The two fast ways keep the product transposed: ``rest`` holds rows, and a factor is applied as ``(rest @ W_t.T) * s_t``.
+After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where digits may have been lost on one
+way, the next one is taken.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_ORTHOGONALIZE_EVERY = 28  # steps; after many more all directions would lean to one side
+
+
+class _Lost(ArithmeticError):
+    """Digits may have been lost on this way."""
+
+
+@torch.no_grad()
+def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """The product and the logarithm of its scale.
+
+    Args:
+        W: ``(D, D)`` or ``(T, D, D)``, ``T >= 1``.
+        slopes: ``(T, D)`` or ``(T, B, D)``.
+
+    Returns:
+        ``P``, ``(D, D)`` or ``(B, D, D)``, of Frobenius norm 1 (or zero), and ``log_scale``, ``()`` or ``(B,)``, in
+        float64: the true product is ``exp(log_scale) * P``.
+    """
+    T, D = slopes.shape[0], slopes.shape[-1]
+    growth = float(torch.linalg.matrix_norm(W).max()) * max(abs(float(slope)) for slope in torch.aminmax(slopes))
+    every = int(-math.log(_lowest(W)) / math.log(max(growth, 10.0)))  # so many factors grow to 1 / lowest at most
+    count = 8 * max(1, round(8 * D / T))  # so many directions usually part within the first third of the factors
+    if every > 0:
+        try:
+            if 3 * count <= D:
+                P, log_scale = _low_rank_product(W, slopes, count, every)
+                return P.clone(), log_scale.clone()  # tensors made in inference mode could not meet autograd later
+        except _Lost:
+            pass
+        try:
+            return _whole_product(W, slopes, every)
+        except _Lost:
+            pass
+    return _careful_product(W, slopes)
+
+
+@torch.inference_mode()
+def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tuple[Tensor, Tensor]:
+    """Through the few directions that survive: a long product is almost of low rank.
+
+    Random vectors go through the first ``n`` factors until their images have parted by more than the rounding error.
+    Then these span all that is left of the product so far, and the way back to the start gives the product itself. The
+    other factors need to multiply only these few rows, which become fewer. The last row measures what is left out: it
+    is the image of one more random vector under that part of the product.
+
+    Source: Halko, Martinsson, Tropp, SIAM Review 53, 2011, sections 4.3 and 4.5.
+    """
+    T, D = slopes.shape[0], slopes.shape[-1]
+    negligible = 2 * T**0.5 * torch.finfo(W.dtype).eps  # about the rounding error of T factors
+    backward, forward, rows = per_step(W, T), per_step(W.mT.contiguous(), T), slopes.unsqueeze(-2).unbind()
+
+    random = torch.randn(count, D, generator=torch.Generator().manual_seed(0), dtype=W.dtype).to(W.device)
+    image, log_lengths = random.expand(*slopes.shape[1:-1], -1, -1), random.new_zeros(count - 1)
+    n, parted, image_norms, norms = 0, 0.0, list[Tensor](), list[Tensor]()
+    while parted < -math.log(negligible):
+        if n + _ORTHOGONALIZE_EVERY > T or n * -math.log(negligible) > T * parted:  # at this pace T factors are too few
+            raise _Lost
+        start, n = n, n + _ORTHOGONALIZE_EVERY
+        image = _apply(image, forward[start:n], rows[start:n], every, image_norms)
+        Q, R = torch.linalg.qr(image[..., :-1, :].mT)
+        image = torch.cat((Q.mT, image[..., -1:, :]), dim=-2)
+        log_lengths = log_lengths + R.diagonal(dim1=-2, dim2=-1).abs().log()
+        parted = float((log_lengths.amax(dim=-1) - log_lengths[..., -1]).min())
+
+    # The last row is of no use on the way back, but an even number of rows is multiplied faster.
+    slopes_back = (*rows[: n - 1][::-1], torch.ones_like(rows[0]))
+    origins = _apply(image * rows[n - 1], backward[:n][::-1], slopes_back, every, norms)[..., :-1, :]
+    directions, image_of_last = image.split((count - 1, 1), dim=-2)
+    scale = torch.exp(_log_scale(image_norms) - _log_scale(norms)).to(W.dtype)[..., None, None]
+    left_out = scale * image_of_last - random[-1:] @ origins.mT @ directions
+
+    # The product is (basis @ rest)ᵀ without the last row of `rest`; `basis` is orthonormal.
+    basis, R = torch.linalg.qr(origins.mT)
+    rest = torch.cat((R @ directions, left_out), dim=-2)
+    while n < T:
+        Q, R = torch.linalg.qr(rest[..., :-1, :])
+        tails = R.square().sum(dim=-1).flip(-1).cumsum(dim=-1)  # of the last row, the last two, ..., all
+        rank = int((tails > negligible**2 * tails[..., -1:]).sum(dim=-1).max()) | 1  # odd: even with the last row
+        rest = torch.cat((R[..., :rank, :], rest[..., -1:, :] + R[..., rank:, :].sum(dim=-2, keepdim=True)), dim=-2)
+        basis = basis @ Q[..., :rank]
+        start, n = n, n * 8 // 5
+        rest = _apply(rest, forward[start:n], rows[start:n], every, norms)
+    P, log_norm = _normalized((basis @ rest[..., :-1, :]).mT)
+    left_out = torch.linalg.vector_norm(rest[..., -1, :], dim=-1) / log_norm.exp()
+    if not float(left_out.max()) < 30 * negligible:
+        raise _Lost
+    return P, _log_scale(norms) + log_norm
+
+
+def _whole_product(W: Tensor, slopes: Tensor, every: int) -> tuple[Tensor, Tensor]:
+    norms: list[Tensor] = []
+    rest = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device).expand(*slopes.shape[1:], -1)
+    rest = _apply(rest, per_step(W.mT.contiguous(), len(slopes)), slopes.unsqueeze(-2).unbind(), every, norms)
+    return rest.mT, _log_scale(norms)
+
+
+def _careful_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """In float64, divided by the largest entry after every factor: for factors of any size."""
+    P = torch.eye(W.shape[-1], dtype=torch.float64, device=W.device)
+    log_scale = P.new_zeros(slopes.shape[1:-1])
+    for W_t, slope in zip(per_step(W, len(slopes)), slopes, strict=True):
+        P = (slope.unsqueeze(-1) * W_t).double() @ P
+        peak = P.abs().amax(dim=(-2, -1), keepdim=True)
+        peak = torch.where(peak > 0, peak, 1)
+        P, log_scale = P / peak, log_scale + peak.log()[..., 0, 0]
+    P, log_norm = _normalized(P)
+    return P.to(W.dtype), log_scale + log_norm
+
+
+def _apply(
+    rest: Tensor, factors: Sequence[Tensor], slopes: Sequence[Tensor], every: int, norms: list[Tensor]
+) -> Tensor:
+    """``rest`` after the factors ``(W.T, slope)``, divided by its norm after ``every`` few; the norms are appended."""
+    for start in range(0, len(slopes), every):
+        for W, slope in zip(factors[start : start + every], slopes[start : start + every], strict=True):
+            rest = (rest @ W).mul_(slope)
+        norms.append(torch.linalg.vector_norm(rest, dim=(-2, -1), keepdim=True))
+        rest.div_(norms[-1])
+    return rest
+
+
+def _log_scale(norms: list[Tensor]) -> Tensor:
+    steps = torch.stack(norms)[..., 0, 0]
+    if not float(steps.min()) > _lowest(steps):  # on the way here `rest` may have fallen among the subnormal numbers
+        raise _Lost
+    return steps.double().log().sum(dim=0)
+
+
+def _lowest(x: Tensor) -> float:
+    return torch.finfo(x.dtype).tiny ** 0.4
+
+
+def _normalized(P: Tensor) -> tuple[Tensor, Tensor]:
+    """``P`` with norm 1 (zero stays zero), and the logarithm of the norm that it had."""
+    norm = torch.linalg.vector_norm(P, dim=(-2, -1), dtype=torch.float64)
+    norm = torch.where(norm > 0, norm, 1)
+    return (P / norm[..., None, None]).to(P.dtype), norm.log()
+
+
+def per_step(W: Tensor, T: int) -> Sequence[Tensor]:
+    return W.unbind() if W.ndim == 3 else [W] * T
