@@ -2,6 +2,8 @@
 
     OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py            # everything, several minutes
     OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py --quick    # D = 64, T = 50 and 200, seconds
+    OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py --record code/gradflow/experiments/jacobian_benchmark.json
+                                                                     # for the table of the chapter
 
 The network is h_t = f(W h_{t-1} + x_t) in float32 with Gaussian W (gain 1 for tanh, sqrt 2 for ReLU) and noise x_t.
 Methods take turns within each round, so that a load on the machine meets all of them. Times are CPU time on one thread,
@@ -13,9 +15,11 @@ along the same float32 trajectory).
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import mpmath
@@ -46,6 +50,16 @@ def plain_product(W: Tensor, slopes: Tensor) -> Tensor:
     for s in slopes:
         P = torch.diag(s) @ W @ P
     return P
+
+
+def exact_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """Of Frobenius norm 1, and the logarithm of its scale."""
+    P, log_scale = torch.eye(len(W), dtype=W.dtype), torch.zeros((), dtype=W.dtype)
+    for s in slopes:
+        P = torch.diag(s) @ W @ P
+        norm = torch.linalg.matrix_norm(P)
+        P, log_scale = P / norm, log_scale + norm.log()
+    return P, log_scale
 
 
 def bare_products(Q: Tensor, T: int) -> Tensor:
@@ -79,8 +93,7 @@ def relative_error(result: object, exact: tuple[Tensor, Tensor]) -> float:
     P, log_scale = result if isinstance(result, tuple) else (result, torch.zeros(()))
     if P.count_nonzero() == 0:
         return 1.0
-    error = torch.linalg.matrix_norm(P.double() * torch.exp(log_scale - log_exact) - P_exact)
-    return float(error / torch.linalg.matrix_norm(P_exact))
+    return float(torch.linalg.matrix_norm(P.double() * torch.exp(log_scale - log_exact) - P_exact))
 
 
 def cpu_seconds(call: Callable[[], object], at_least: float = 0.05) -> float:
@@ -92,10 +105,11 @@ def cpu_seconds(call: Callable[[], object], at_least: float = 0.05) -> float:
     return (time.process_time() - start) / calls
 
 
-def compare(D: int, T: int, activation: str, repeats: int, budget: float) -> None:
+def compare(D: int, T: int, activation: str, repeats: int, budget: float) -> list[dict[str, object]]:
     """Print one block of the table; a method is repeated until ``repeats`` or ``budget`` seconds are reached."""
+    block = []
     W, inputs, slopes = network(D, T, activation)
-    exact = scaled_jacobian_product(W.double(), slopes.double())
+    exact = exact_product(W.double(), slopes.double())
     calls = methods(W, inputs, slopes, activation)
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     errors: dict[str, float] = {}
@@ -108,9 +122,12 @@ def compare(D: int, T: int, activation: str, repeats: int, budget: float) -> Non
     for name, times in seconds.items():
         ratio = median(mine / limit for mine, limit in zip(times, seconds[OURS], strict=False))
         speed = median(limit / mine for mine, limit in zip(times, seconds[LIMIT], strict=False))
+        block.append({"activation": activation, "D": D, "T": T, "method": name, "times_ours": round(ratio, 2),
+                      "relative_error": None if name == LIMIT else float(f"{errors[name]:.1e}")})
         error = "—" if name == LIMIT else "returns 0" if errors[name] == 1 else f"{errors[name]:.1e}"
         print(f"{activation:5}{D:5}{T:6}  {name:30}{1e3 * median(times):10.1f}{ratio:9.2f}{speed:9.0%}{error:>12}"
               f"{len(times):5}")
+    return block
 
 
 def compare_singular_values() -> None:
@@ -135,8 +152,8 @@ def compare_singular_values() -> None:
         print(f"{name:42}{int((error < 0.05).sum()):>12} of 24{float(error.max()):15.1e}")
 
 
-def compare_subnormal_speed(D: int = 256, repeats: int = 51) -> None:
-    """What the same matrix product costs this processor when one factor is subnormal."""
+def compare_subnormal_speed(D: int = 256, repeats: int = 51) -> float:
+    """Print and return what the same matrix product costs this processor when one factor is subnormal."""
     generator = torch.Generator().manual_seed(0)
     W, P = torch.randn(2, D, D, generator=generator)
     seconds: dict[float, list[float]] = {1.0: [], 1e-40: []}
@@ -150,22 +167,28 @@ def compare_subnormal_speed(D: int = 256, repeats: int = 51) -> None:
     print(f"\nA float32 product of {D} x {D} matrices with a subnormal factor takes {ratio:.1f} times the usual time here."
           "\n(Near 1 where the hardware handles subnormals; 10 to 100 where microcode does, and then the plain product of"
           "\na thousand tanh factors slows down as much on its way to zero.)")
+    return ratio
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only D = 64 and T = 50, 200")
+    parser.add_argument("--record", type=Path, help="write the ratios and errors to this JSON file, too")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--budget", type=float, default=15.0, help="seconds for one method in one row")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{'f':5}{'D':>5}{'T':>6}  {'method':30}{'ms':>10}{'/ ours':>9}{'of limit':>9}{'rel. error':>12}{'runs':>5}")
+    rows = []
     for activation in ACTIVATIONS:
         for D in (64,) if arguments.quick else (64, 128, 256):
             for T in (50, 200) if arguments.quick else (50, 200, 1000):
-                compare(D, T, activation, arguments.repeats, arguments.budget)
+                rows += compare(D, T, activation, arguments.repeats, arguments.budget)
     compare_singular_values()
-    compare_subnormal_speed()
+    slowdown = compare_subnormal_speed()
+    if arguments.record:
+        record = {"subnormal_slowdown": slowdown, "rows": rows}
+        arguments.record.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

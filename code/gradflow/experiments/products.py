@@ -1,12 +1,14 @@
 """Products of Jacobians along the trajectory of a network driven by noise, and the fan of their singular values.
 
-Public names: ``driven_slopes``, ``singular_value_fan``, ``plot_fan``.
+Public names: ``driven_slopes``, ``singular_value_fan``, ``plot_fan``, ``recorded_benchmark``.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from matplotlib.axes import Axes
@@ -63,3 +65,31 @@ def plot_fan(ax: Axes, W: Tensor, lengths: Sequence[int], fan: Tensor) -> None:
     if radius > 0:
         ax.plot(steps, steps * radius.log10(), color=RED, linestyle="--", label=r"$T\,\log_{10}\rho(W)$")
     ax.set_xlabel("число множителей $T$")
+
+
+def recorded_benchmark(cases: Sequence[tuple[int, int]]) -> tuple[list[list[float]], list[float], float]:
+    """The last recorded run of ``code/benchmarks/jacobians.py``: ways to the Jacobian of a tanh network in float32.
+
+    The ways are ``scaled_jacobian_product``, ``diag(s) @ W @ P``, ``torch.func.jacrev``,
+    ``torch.autograd.functional.jacobian`` and, as a limit that gives no Jacobian, ``T`` bare products of matrices.
+
+    Args:
+        cases: pairs ``(D, T)`` among D = 64, 128, 256 and T = 50, 200, 1000.
+
+    Returns:
+        The time of each way in each case, in units of the first way; the relative error of each way but the limit in
+        the last case (1 where it returned zero); and how many times a subnormal factor slowed a product down.
+
+    Raises:
+        ValueError: a case that the benchmark does not run.
+    """
+    record = json.loads(Path(__file__).with_name("jacobian_benchmark.json").read_text(encoding="utf-8"))
+    runs: dict[tuple[int, int], list[dict[str, float]]] = {}
+    for row in record["rows"]:
+        if row["activation"] == "tanh":
+            runs.setdefault((row["D"], row["T"]), []).append(row)
+    for case in cases:
+        if case not in runs:
+            raise ValueError(f"cases: expected pairs (D, T) among {sorted(runs)}, got {case}")
+    times = [[row["times_ours"] for row in way] for way in zip(*(runs[case] for case in cases), strict=True)]
+    return times, [row["relative_error"] for row in runs[cases[-1]][:-1]], record["subnormal_slowdown"]
