@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from IPython import get_ipython
 from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
@@ -301,6 +302,6 @@ def _per_network(name: str, value: float | Tensor, like: Tensor) -> Tensor:
 
 def _progress(steps: int) -> tqdm[int]:
     # A notebook's stderr is no terminal, so tqdm cannot tell it from a pipe; the book's build sets TQDM_DISABLE.
-    seen = sys.stderr.isatty() or "ipykernel" in sys.modules
+    seen = sys.stderr.isatty() or get_ipython() is not None
     hidden = not seen or bool(os.environ.get("TQDM_DISABLE"))
     return tqdm(range(steps), disable=hidden, leave=False)
