@@ -1,8 +1,8 @@
 r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in three ways, from the fastest to the safest.
 
-The two fast ways keep the product transposed: ``rest`` holds rows, and a factor is applied as ``(rest @ W_t.T) * s_t``.
-After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where digits may have been lost on one
-way, the next one is taken.
+The two fast ways are for dense ``W``. They keep the product transposed: ``rest`` holds rows, and a factor is applied as
+``(rest @ W_t.T) * s_t``. After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where digits may
+have been lost on one way, the next one is taken.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         float64: the true product is ``exp(log_scale) * P``.
     """
     T, D = slopes.shape[0], slopes.shape[-1]
-    growth = float(torch.linalg.matrix_norm(W).max()) * max(abs(float(slope)) for slope in torch.aminmax(slopes))
-    every = int(-math.log(_lowest(W)) / math.log(max(growth, 10.0)))  # so many factors grow to 1 / lowest at most
-    count = 8 * max(1, round(8 * D / T))  # so many directions usually part within the first third of the factors
-    if every > 0:
+    sizes = float(torch.linalg.matrix_norm(W).max()), max(abs(float(slope)) for slope in torch.aminmax(slopes))
+    if _is_dense(W) and min(sizes) > 1e-6 and max(sizes) < 1e6:
+        every = int(-math.log(_lowest(W)) / math.log(max(math.prod(sizes), 10.0)))  # they grow to 1 / lowest at most
+        count = 8 * max(1, round(8 * D / T))  # so many directions usually part within the first third of the factors
         try:
             if 3 * count <= D:
                 P, log_scale = _low_rank_product(W, slopes, count, every)
@@ -50,14 +50,25 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     return _careful_product(W, slopes)
 
 
+def _is_dense(W: Tensor) -> bool:
+    """Whether all units are coupled: a group that the others do not reach leaves at least ``D - 1`` entries near zero.
+
+    What falls behind in such a group may come back, however far behind it was; elsewhere others take its place.
+    """
+    sizes = W.abs()
+    weak = sizes <= 1e-6 * sizes.amax(dim=(-2, -1), keepdim=True)
+    return int(weak.sum(dim=(-2, -1)).max()) < W.shape[-1] - 1
+
+
 @torch.inference_mode()
 def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tuple[Tensor, Tensor]:
     """Through the few directions that survive: a long product is almost of low rank.
 
     Random vectors go through the first ``n`` factors until their images have parted by more than the rounding error.
-    Then these span all that is left of the product so far, and the way back to the start gives the product itself. The
-    other factors need to multiply only these few rows, which become fewer. The last row measures what is left out: it
-    is the image of one more random vector under that part of the product.
+    Then these span all that is left of the product so far, up to that error, and the way back to the start gives the
+    product itself. The other factors need to multiply only these few rows, which become fewer. The last row estimates
+    what is left out: it is the image of one more random vector under that part of the product, plus the rows dropped
+    later.
 
     Source: Halko, Martinsson, Tropp, SIAM Review 53, 2011, sections 4.3 and 4.5.
     """
@@ -98,7 +109,7 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
         rest = _apply(rest, forward[start:n], rows[start:n], every, norms)
     P, log_norm = _normalized((basis @ rest[..., :-1, :]).mT)
     left_out = torch.linalg.vector_norm(rest[..., -1, :], dim=-1) / log_norm.exp()
-    if not float(left_out.max()) < 30 * negligible:
+    if not float(left_out.max()) < 10 * negligible:
         raise _Lost
     return P, _log_scale(norms) + log_norm
 
@@ -111,16 +122,21 @@ def _whole_product(W: Tensor, slopes: Tensor, every: int) -> tuple[Tensor, Tenso
 
 
 def _careful_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-    """In float64, divided by the largest entry after every factor: for factors of any size."""
+    """In float64, with a division by the largest entry before and after every factor."""
     P = torch.eye(W.shape[-1], dtype=torch.float64, device=W.device)
     log_scale = P.new_zeros(slopes.shape[1:-1])
-    for W_t, slope in zip(per_step(W, len(slopes)), slopes, strict=True):
-        P = (slope.unsqueeze(-1) * W_t).double() @ P
-        peak = P.abs().amax(dim=(-2, -1), keepdim=True)
-        peak = torch.where(peak > 0, peak, 1)
-        P, log_scale = P / peak, log_scale + peak.log()[..., 0, 0]
+    for W_t, slope in zip(per_step(W.double(), len(slopes)), slopes.double(), strict=True):
+        J, log_size = _divided_by_peak(slope.unsqueeze(-1) * W_t)
+        P, log_peak = _divided_by_peak(J @ P)
+        log_scale = log_scale + log_size + log_peak
     P, log_norm = _normalized(P)
     return P.to(W.dtype), log_scale + log_norm
+
+
+def _divided_by_peak(A: Tensor) -> tuple[Tensor, Tensor]:
+    peak = A.abs().amax(dim=(-2, -1), keepdim=True)
+    peak = torch.where(peak > 0, peak, 1)
+    return A / peak, peak.log()[..., 0, 0]
 
 
 def _apply(
@@ -137,7 +153,7 @@ def _apply(
 
 def _log_scale(norms: list[Tensor]) -> Tensor:
     steps = torch.stack(norms)[..., 0, 0]
-    if not float(steps.min()) > _lowest(steps):  # on the way here `rest` may have fallen among the subnormal numbers
+    if not float(steps.min()) > _lowest(steps):  # on the way here `rest` may have been among the subnormal numbers
         raise _Lost
     return steps.double().log().sum(dim=0)
 

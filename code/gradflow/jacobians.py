@@ -70,11 +70,14 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     A thousand factors leave the range of ``float32``; on many processors arithmetic near its lower end is slow besides.
     So the product is divided by its norm every few factors, and the logarithms of the norms are summed.
 
-    A long product is almost of low rank: its singular values part exponentially. Once a few random vectors sent through
-    the first factors have parted by more than the rounding error of the product, the later factors multiply only the
-    directions that these span, and fewer and fewer of them. One more random vector measures what is left out. Should
-    that come back into view (it can when ``W`` falls into blocks), or should the product leave the range of numbers
-    between two divisions, it is formed anew, whole and with more care.
+    A long product of dense factors is almost of low rank: its singular values part exponentially. Once a few random
+    vectors sent through the first factors have parted by more than the rounding error of the product, the later factors
+    multiply only the directions that these span, and fewer and fewer of them. One more random vector estimates what is
+    left out. Should that be more than rounding, the product is formed anew, whole. Where ``W`` falls into blocks, or
+    the product leaves the range of numbers between two divisions, it is formed in ``float64``, factor by factor.
+
+    Digits are right relative to the norm of the product. A direction that falls behind the largest one by more than
+    the range of ``float64`` is lost even if it could return.
 
     Args:
         W: ``(D, D)`` or ``(T, D, D)``.
@@ -82,12 +85,13 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``P`` of shape ``(D, D)`` or ``(B, D, D)`` in the type of ``W``, of Frobenius norm 1 where ``T > 0`` (or zero), and
-        ``log_scale`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_scale) * P``.
+        ``log_scale`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_scale) * P``. Where ``P`` is zero,
+        ``log_scale`` means nothing.
 
     Source of the low-rank form: Halko, Martinsson, Tropp, SIAM Review 53, 2011.
     """
     W, slopes = _require_factors(W, slopes)
-    if len(slopes) == 0:
+    if slopes.numel() == 0:
         identity = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
         return identity.expand(*slopes.shape[1:], -1), slopes.new_zeros(slopes.shape[1:-1], dtype=torch.float64)
     return scaled_product(W, slopes)
