@@ -6,10 +6,10 @@
                                                                      # for the table of the chapter
 
 The network is h_t = f(W h_{t-1} + x_t) in float32 with Gaussian W (gain 1 for tanh, sqrt 2 for ReLU) and noise x_t.
-Methods take turns within each round, so that a load on the machine meets all of them. Times are CPU time on one thread,
-medians over the rounds; ratios are medians of the ratios within a round. The error is ||P - P*||_F / ||P*||_F, where P* is the product
-of the same Jacobians in float64 (for the two autograd methods, which run the network themselves: of the Jacobians
-along the same float32 trajectory).
+Methods take turns within each round, so that a load on the machine meets all of them. Times are CPU time on one
+thread, medians over the rounds; ratios are medians of the ratios within a round. The error is ||P - P*||_F / ||P*||_F,
+where P* is the product of the same Jacobians in float64 (for the two autograd methods, which run the network
+themselves: of the Jacobians along the same float32 trajectory).
 """
 
 from __future__ import annotations

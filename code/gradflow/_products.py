@@ -1,8 +1,8 @@
 r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in three ways, from the fastest to the safest.
 
-The two fast ways are for dense ``W``. They keep the product transposed: ``rest`` holds rows, and a factor is applied as
-``(rest @ W_t.T) * s_t``. After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where digits may
-have been lost on one way, the next one is taken.
+The two fast ways are for dense ``W``. They keep the product transposed: ``rest`` holds rows, and a factor is applied
+as ``(rest @ W_t.T) * s_t``. After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where
+digits may have been lost on one way, the next one is taken.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     T, D = slopes.shape[0], slopes.shape[-1]
     sizes = float(torch.linalg.matrix_norm(W).max()), max(abs(float(slope)) for slope in torch.aminmax(slopes))
     if _is_dense(W) and min(sizes) > 1e-6 and max(sizes) < 1e6:
-        every = int(-math.log(_lowest(W)) / math.log(max(math.prod(sizes), 10.0)))  # they grow to 1 / lowest at most
+        every = int(-math.log(_lowest(W)) / math.log(max(math.prod(sizes), 10.0)))  # their norm stays below 1 / lowest
         count = 8 * max(1, round(8 * D / T))  # so many directions usually part within the first third of the factors
         try:
             if 3 * count <= D:
@@ -70,28 +70,28 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
     what is left out: it is the image of one more random vector under that part of the product, plus the rows dropped
     later.
 
-    Source: Halko, Martinsson, Tropp, SIAM Review 53, 2011, sections 4.3 and 4.5.
+    Source: Halko, Martinsson, Tropp, SIAM Review 53, 2011.
     """
     T, D = slopes.shape[0], slopes.shape[-1]
     negligible = 2 * T**0.5 * torch.finfo(W.dtype).eps  # about the rounding error of T factors
-    backward, forward, rows = per_step(W, T), per_step(W.mT.contiguous(), T), slopes.unsqueeze(-2).unbind()
+    backward, forward, slopes = per_step(W, T), per_step(W.mT.contiguous(), T), slopes.unsqueeze(-2)
 
     random = torch.randn(count, D, generator=torch.Generator().manual_seed(0), dtype=W.dtype).to(W.device)
-    image, log_lengths = random.expand(*slopes.shape[1:-1], -1, -1), random.new_zeros(count - 1)
+    image, log_lengths = random.expand(*slopes.shape[1:-2], -1, -1), random.new_zeros(count - 1)
     n, parted, image_norms, norms = 0, 0.0, list[Tensor](), list[Tensor]()
     while parted < -math.log(negligible):
         if n + _ORTHOGONALIZE_EVERY > T or n * -math.log(negligible) > T * parted:  # at this pace T factors are too few
             raise _Lost
         start, n = n, n + _ORTHOGONALIZE_EVERY
-        image = _apply(image, forward[start:n], rows[start:n], every, image_norms)
+        image = _apply(image, forward[start:n], slopes[start:n], every, image_norms)
         Q, R = torch.linalg.qr(image[..., :-1, :].mT)
         image = torch.cat((Q.mT, image[..., -1:, :]), dim=-2)
         log_lengths = log_lengths + R.diagonal(dim1=-2, dim2=-1).abs().log()
         parted = float((log_lengths.amax(dim=-1) - log_lengths[..., -1]).min())
 
     # The last row is of no use on the way back, but an even number of rows is multiplied faster.
-    slopes_back = (*rows[: n - 1][::-1], torch.ones_like(rows[0]))
-    origins = _apply(image * rows[n - 1], backward[:n][::-1], slopes_back, every, norms)[..., :-1, :]
+    slopes_back = torch.cat((slopes[: n - 1].flip(0), torch.ones_like(slopes[:1])))
+    origins = _apply(image * slopes[n - 1], backward[:n][::-1], slopes_back, every, norms)[..., :-1, :]
     directions, image_of_last = image.split((count - 1, 1), dim=-2)
     scale = torch.exp(_log_scale(image_norms) - _log_scale(norms)).to(W.dtype)[..., None, None]
     left_out = scale * image_of_last - random[-1:] @ origins.mT @ directions
@@ -106,7 +106,7 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
         rest = torch.cat((R[..., :rank, :], rest[..., -1:, :] + R[..., rank:, :].sum(dim=-2, keepdim=True)), dim=-2)
         basis = basis @ Q[..., :rank]
         start, n = n, n * 8 // 5
-        rest = _apply(rest, forward[start:n], rows[start:n], every, norms)
+        rest = _apply(rest, forward[start:n], slopes[start:n], every, norms)
     P, log_norm = _normalized((basis @ rest[..., :-1, :]).mT)
     left_out = torch.linalg.vector_norm(rest[..., -1, :], dim=-1) / log_norm.exp()
     if not float(left_out.max()) < 10 * negligible:
@@ -117,7 +117,7 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
 def _whole_product(W: Tensor, slopes: Tensor, every: int) -> tuple[Tensor, Tensor]:
     norms: list[Tensor] = []
     rest = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device).expand(*slopes.shape[1:], -1)
-    rest = _apply(rest, per_step(W.mT.contiguous(), len(slopes)), slopes.unsqueeze(-2).unbind(), every, norms)
+    rest = _apply(rest, per_step(W.mT.contiguous(), len(slopes)), slopes.unsqueeze(-2), every, norms)
     return rest.mT, _log_scale(norms)
 
 
@@ -139,12 +139,11 @@ def _divided_by_peak(A: Tensor) -> tuple[Tensor, Tensor]:
     return A / peak, peak.log()[..., 0, 0]
 
 
-def _apply(
-    rest: Tensor, factors: Sequence[Tensor], slopes: Sequence[Tensor], every: int, norms: list[Tensor]
-) -> Tensor:
+def _apply(rest: Tensor, factors: Sequence[Tensor], slopes: Tensor, every: int, norms: list[Tensor]) -> Tensor:
     """``rest`` after the factors ``(W.T, slope)``, divided by its norm after ``every`` few; the norms are appended."""
     for start in range(0, len(slopes), every):
-        for W, slope in zip(factors[start : start + every], slopes[start : start + every], strict=True):
+        some = slice(start, start + every)
+        for W, slope in zip(factors[some], slopes[some].unbind(), strict=True):
             rest = (rest @ W).mul_(slope)
         norms.append(torch.linalg.vector_norm(rest, dim=(-2, -1), keepdim=True))
         rest.div_(norms[-1])

@@ -84,8 +84,8 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         slopes: ``(T, D)`` or ``(T, B, D)``; ``T = 0`` gives the identity and log-scale 0.
 
     Returns:
-        ``P`` of shape ``(D, D)`` or ``(B, D, D)`` in the type of ``W``, of Frobenius norm 1 where ``T > 0`` (or zero), and
-        ``log_scale`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_scale) * P``. Where ``P`` is zero,
+        ``P`` of shape ``(D, D)`` or ``(B, D, D)`` in the type of ``W``, of Frobenius norm 1 where ``T > 0`` (or zero),
+        and ``log_scale`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_scale) * P``. Where ``P`` is zero,
         ``log_scale`` means nothing.
 
     Source of the low-rank form: Halko, Martinsson, Tropp, SIAM Review 53, 2011.
