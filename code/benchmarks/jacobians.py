@@ -1,4 +1,4 @@
-"""Time and accuracy of six ways to the Jacobian of a recurrent network over T steps, and of its singular values.
+"""Time and accuracy of four ways to the Jacobian of a recurrent network over T steps, and of its singular values.
 
     OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py            # everything, several minutes
     OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py --quick    # D = 64, T = 50 and 200, seconds
