@@ -142,6 +142,15 @@ def test_weights_and_slopes_of_very_different_sizes_keep_their_digits(exponent):
         assert relative_error(Q * 10.0 ** (sign * exponent), torch.full((60, 8), 10.0 ** (-sign * exponent - 1))) < 1e-5
 
 
+@pytest.mark.parametrize("step", [5, 500, 900, 1500])
+def test_one_dead_step_makes_the_product_zero_wherever_it_stands(step):
+    W = gaussian(32, 32).float() / 32**0.5
+    slopes = tanh_slopes(W.double(), 2000).float()
+    slopes[step] = 0
+    P, log_scale = scaled_jacobian_product(W, slopes)
+    assert P.count_nonzero() == 0 and log_scale.isfinite()
+
+
 def test_dead_slopes_give_zero_and_an_empty_batch_gives_nothing():
     P, log_scale = scaled_jacobian_product(1e20 * torch.ones(4, 4), torch.zeros(3, 4))
     assert P.count_nonzero() == 0 and log_scale.isfinite()

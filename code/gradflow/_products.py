@@ -141,10 +141,13 @@ def _divided_by_peak(A: Tensor) -> tuple[Tensor, Tensor]:
 
 def _apply(rest: Tensor, factors: Sequence[Tensor], slopes: Tensor, every: int, norms: list[Tensor]) -> Tensor:
     """``rest`` after the factors ``(W.T, slope)``, divided by its norm after ``every`` few; the norms are appended."""
+    rest = rest.clone(memory_format=torch.contiguous_format)
+    product = torch.empty_like(rest)  # two buffers for all steps: to allocate takes time, too
     for start in range(0, len(slopes), every):
         some = slice(start, start + every)
         for W, slope in zip(factors[some], slopes[some].unbind(), strict=True):
-            rest = (rest @ W).mul_(slope)
+            torch.matmul(rest, W, out=product)
+            torch.mul(product, slope, out=rest)
         norms.append(torch.linalg.vector_norm(rest, dim=(-2, -1), keepdim=True))
         rest.div_(norms[-1])
     return rest
