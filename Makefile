@@ -17,7 +17,7 @@ book: .venv/book-installed
 	$(BIN)/python book/_ext/check_site.py _build/html
 
 test: .venv/test-installed book
-	$(BIN)/python tests/browser/chromium.py
+	$(BIN)/python tests/book/browser/chromium.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 serve: .venv/book-installed

@@ -122,11 +122,21 @@ def compare(D: int, T: int, activation: str, repeats: int, budget: float) -> lis
     for name, times in seconds.items():
         ratio = median(mine / limit for mine, limit in zip(times, seconds[OURS], strict=False))
         speed = median(limit / mine for mine, limit in zip(times, seconds[LIMIT], strict=False))
-        block.append({"activation": activation, "D": D, "T": T, "method": name, "times_ours": round(ratio, 2),
-                      "relative_error": None if name == LIMIT else float(f"{errors[name]:.1e}")})
+        block.append(
+            {
+                "activation": activation,
+                "D": D,
+                "T": T,
+                "method": name,
+                "times_ours": round(ratio, 2),
+                "relative_error": None if name == LIMIT else float(f"{errors[name]:.1e}"),
+            }
+        )
         error = "—" if name == LIMIT else "returns 0" if errors[name] == 1 else f"{errors[name]:.1e}"
-        print(f"{activation:5}{D:5}{T:6}  {name:30}{1e3 * median(times):10.1f}{ratio:9.2f}{speed:9.0%}{error:>12}"
-              f"{len(times):5}")
+        print(
+            f"{activation:5}{D:5}{T:6}  {name:30}{1e3 * median(times):10.1f}{ratio:9.2f}{speed:9.0%}{error:>12}"
+            f"{len(times):5}"
+        )
     return block
 
 
@@ -145,8 +155,10 @@ def compare_singular_values() -> None:
     for dtype in (torch.float32, torch.float64):
         formed = torch.linalg.svdvals(plain_product(W.to(dtype), slopes.to(dtype))).double().log10()
         candidates[f"SVD of the formed product, {str(dtype)[6:]}"] = formed
-    print(f"\nSingular values, tanh, D = 24, T = 100: log10 from {exact[0]:.1f} to {exact[-1]:.1f} "
-          f"({1e3 * seconds:.0f} ms)\n{'':42}{'right within 0.05':>18}{'largest error':>15}")
+    print(
+        f"\nSingular values, tanh, D = 24, T = 100: log10 from {exact[0]:.1f} to {exact[-1]:.1f} "
+        f"({1e3 * seconds:.0f} ms)\n{'':42}{'right within 0.05':>18}{'largest error':>15}"
+    )
     for name, values in candidates.items():
         error = (values - exact).abs()
         print(f"{name:42}{int((error < 0.05).sum()):>12} of 24{float(error.max()):15.1e}")
@@ -164,9 +176,11 @@ def compare_subnormal_speed(D: int = 256, repeats: int = 51) -> float:
             W @ factor
             times.append(time.process_time() - start)
     ratio = median(slow / fast for fast, slow in zip(*seconds.values(), strict=True))
-    print(f"\nA float32 product of {D} x {D} matrices with a subnormal factor takes {ratio:.1f} times the usual time here."
-          "\n(Near 1 where the hardware handles subnormals; 10 to 100 where microcode does, and then the plain product of"
-          "\na thousand tanh factors slows down as much on its way to zero.)")
+    print(
+        f"\nA float32 product of {D} x {D} matrices with a subnormal factor takes {ratio:.1f} times the usual time here."
+        "\n(Near 1 where the hardware handles subnormals; 10 to 100 where microcode does, and then the plain product of"
+        "\na thousand tanh factors slows down as much on its way to zero.)"
+    )
     return ratio
 
 

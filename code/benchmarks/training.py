@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import warnings
 import time
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -68,7 +68,9 @@ def methods(kind: str, hidden: int, length: int) -> dict[str, Callable[[], list[
     x_n = [x[:, n].contiguous() for n in range(NETS)]
     loop = twins(cell, torch_type, hidden)
     stacked = {
-        name.removesuffix("_l0"): torch.stack([network.get_parameter(name).detach() for network in loop]).requires_grad_()
+        name.removesuffix("_l0"): torch.stack(
+            [network.get_parameter(name).detach() for network in loop]
+        ).requires_grad_()
         for name, _ in loop[0].named_parameters()
     }
     skeleton = cell_type and cell_type(INPUTS, hidden, device="meta")
@@ -112,7 +114,9 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()  # as ``train`` does; it serves all methods
     warnings.filterwarnings("ignore", message="There is a performance drop")  # vmap's fallback, said above
-    print(f"{'cell':4} {'H':>3} {'T':>4} {'ours ms':>9} {'loop ms':>9} {'vmap ms':>9} {'loop/ours':>10} {'goal':>5} {'difference':>11}")
+    print(
+        f"{'cell':4} {'H':>3} {'T':>4} {'ours ms':>9} {'loop ms':>9} {'vmap ms':>9} {'loop/ours':>10} {'goal':>5} {'difference':>11}"
+    )
     for kind in KINDS:
         for hidden in (16, 32, 64):
             for length in (50, 100):

@@ -121,8 +121,9 @@ def vjp_log_norms(W: Tensor, slopes: Tensor, v: Tensor) -> Tensor:
     except RuntimeError:
         shape = None
     if v.ndim == 0 or shape is None or v.shape[-1] != W.shape[-1]:
-        raise ValueError(f"v: expected shape (..., {W.shape[-1]}) that fits slopes {tuple(slopes.shape)}, "
-                         f"got {tuple(v.shape)}")
+        raise ValueError(
+            f"v: expected shape (..., {W.shape[-1]}) that fits slopes {tuple(slopes.shape)}, got {tuple(v.shape)}"
+        )
     logs = torch.empty(len(slopes), *shape[:-1], dtype=torch.float64, device=W.device)
     g, log_norm = _normalize(v.expand(shape))
     factors = list(zip(per_step(W, len(slopes)), slopes, strict=True))
@@ -260,8 +261,10 @@ def bptt_terms(W: Tensor, states: Tensor, slopes: Tensor, loss_grads: Tensor) ->
         raise ValueError(f"W: expected one matrix (D, D) for all steps, got shape {tuple(W.shape)}")
     for name, value, length in (("states", states, len(slopes) + 1), ("loss_grads", loss_grads, len(slopes))):
         if value.shape != (length, *slopes.shape[1:]):
-            raise ValueError(f"{name}: expected shape {(length, *slopes.shape[1:])} to fit slopes "
-                             f"{tuple(slopes.shape)}, got {tuple(value.shape)}")
+            raise ValueError(
+                f"{name}: expected shape {(length, *slopes.shape[1:])} to fit slopes "
+                f"{tuple(slopes.shape)}, got {tuple(value.shape)}"
+            )
         _require_same_kind(name, value, W)
     T, D = len(slopes), W.shape[0]
     terms = W.new_zeros(T, D, D)
@@ -308,3 +311,24 @@ def _require_same_kind(name: str, value: Tensor, W: Tensor) -> None:
         raise ValueError(f"{name}: expected {W.dtype} on {W.device} as in W, got {value.dtype} on {value.device}")
     if value.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"W: expected float32 or float64, got {value.dtype}")
+
+
+def state_jacobians(jacobians: Tensor) -> Tensor:
+    """Products ``J_T … J_{k+1}`` of one-step Jacobians for all k = 0 … T.
+
+    Args:
+        jacobians: (T, D, D) in time order; T = 0 is allowed.
+
+    Returns:
+        (T + 1, D, D): entry k is the derivative of the last state with respect to state k;
+        the last entry is the identity.
+    """
+    require_tensor("jacobians", jacobians, ndim=3)
+    if jacobians.shape[1] != jacobians.shape[2]:
+        raise ValueError(f"jacobians: expected square matrices (T, D, D), got shape {tuple(jacobians.shape)}")
+    product = torch.eye(jacobians.shape[1], dtype=jacobians.dtype, device=jacobians.device)
+    products = [product]
+    for J in jacobians.flip(0).unbind(0):
+        product = product @ J
+        products.append(product)
+    return torch.stack(products[::-1])

@@ -163,7 +163,9 @@ def mean_squared_error(output: Tensor, y: Tensor) -> Tensor:
 
 def _require_classes(output: Tensor, y: Tensor) -> None:
     if output.shape[:-1] != y.shape:
-        raise ValueError(f"y: expected the shape of output without classes {tuple(output.shape[:-1])}, got {tuple(y.shape)}")
+        raise ValueError(
+            f"y: expected the shape of output without classes {tuple(output.shape[:-1])}, got {tuple(y.shape)}"
+        )
 
 
 def cross_entropy(output: Tensor, y: Tensor) -> Tensor:

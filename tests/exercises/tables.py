@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+
 from gradflow.exercises import check
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._registry import find

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from gradflow.exercises._registry import find
 from gradflow.exercises.bptt import (
     last_step_only,

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+
 from gradflow.exercises._registry import find
 
 

@@ -1,10 +1,10 @@
 import torch
-from tables import answers
 from torch import nn
 
 from gradflow.exercises._registry import find
 from gradflow.networks import deep_linear
 from gradflow.profile import layer_gradient_norms
+from tables import answers
 
 
 def with_hooks(model, x, loss_fn):
@@ -23,7 +23,11 @@ def with_hooks(model, x, loss_fn):
     for hook in hooks:
         hook.remove()
     h = [t.detach().norm() for t in [*inputs, y]]
-    return torch.stack(h), torch.stack([t.norm() for t in grads[len(weights) :]]), torch.stack([t.norm() for t in grads[: len(weights)]])
+    return (
+        torch.stack(h),
+        torch.stack([t.norm() for t in grads[len(weights) :]]),
+        torch.stack([t.norm() for t in grads[: len(weights)]]),
+    )
 
 
 def as_numpy_arrays(model, x, loss_fn):
@@ -85,7 +89,9 @@ def test_scaled_identity_is_what_autograd_measures():
     x = torch.zeros(1, 128, dtype=torch.float64)
     x[0, 3] = 10.0
     profile = layer_gradient_norms(model, x, torch.sum)
-    torch.testing.assert_close(profile.weight_grads, torch.full((50,), find("scaled-identity").value, dtype=torch.float64))
+    torch.testing.assert_close(
+        profile.weight_grads, torch.full((50,), find("scaled-identity").value, dtype=torch.float64)
+    )
 
 
 def test_steps_to_zero_are_what_the_machine_counts():

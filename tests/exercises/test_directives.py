@@ -1,8 +1,7 @@
 """A fault in the source of an exercise fails the build and is named."""
 
-from pathlib import Path
-
 import pytest
+
 from bookmaker import KERNEL, build, small_book
 
 PAGE = """(sec-page)=

@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import torch
+
 from gradflow.exercises import exploding
 from gradflow.exercises._registry import find
 from tables import answers

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from expressions import READABLE, UNREADABLE
 from gradflow.exercises import Verdict, _registry, _runner, check, status
 from gradflow.exercises._expression import parse
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._quiz import ChoiceCheck, NumberCheck, Option
-from torch import Tensor, nn
 
 
 @pytest.mark.parametrize(("text", "value"), READABLE.items())
@@ -30,7 +31,9 @@ def test_what_is_no_number_is_refused(text: str) -> None:
         parse(text)
 
 
-SIXTH = NumberCheck("sixth", 1 / 6, [(6.0, "Перевёрнуто."), (0.1767, "Опечатка из статьи.")], 0.01, 0.0, "Верно.", "Мимо.")
+SIXTH = NumberCheck(
+    "sixth", 1 / 6, [(6.0, "Перевёрнуто."), (0.1767, "Опечатка из статьи.")], 0.01, 0.0, "Верно.", "Мимо."
+)
 
 
 @pytest.mark.parametrize("answer", ["1/6", "0,1667", 0.1667, 1 / 6, np.float32(1 / 6), torch.tensor(1 / 6)])
@@ -297,7 +300,9 @@ def test_in_place_function_is_judged_by_what_it_left_behind() -> None:
     def double(W: Tensor, x: Tensor) -> Tensor:
         return x.mul_(2)
 
-    entry = replace(PRODUCT, reference=double, changes=(1,), observe=lambda arguments, result: arguments[1], mistakes=[])
+    entry = replace(
+        PRODUCT, reference=double, changes=(1,), observe=lambda arguments, result: arguments[1], mistakes=[]
+    )
     assert entry.check(lambda W, x: x.add_(x)).passed
     assert not entry.check(lambda W, x: x.add_(1)).passed
     assert not entry.check(lambda W, x: x + x).passed

@@ -3,12 +3,13 @@
 import math
 
 import torch
+from torch import nn
+
+from gradflow.cells import gru_gates
 from gradflow.exercises import gates
 from gradflow.exercises._registry import find
 from gradflow.experiments.gates import random_gru
-from gradflow.gates import gru_gates
 from tables import answers
-from torch import nn
 
 
 def chrono_by_state_dict(lstm, longest):

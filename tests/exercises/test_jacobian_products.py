@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
-from tables import answers
 
 from gradflow.exercises._registry import find
+from tables import answers
 
 
 def in_numpy(W, slopes):

@@ -4,11 +4,12 @@ import math
 
 import numpy as np
 import torch
+from torch import nn
+
 from gradflow.exercises import normalization as page
 from gradflow.exercises._registry import find
 from gradflow.networks import deep_network, gaussian_weights
 from tables import answers
-from torch import nn
 
 
 def by_matrix(x, grad):

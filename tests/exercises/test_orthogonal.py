@@ -1,6 +1,7 @@
 """Answers to the exercises on orthogonal matrices."""
 
 import torch
+
 from gradflow.exercises import orthogonal
 from gradflow.exercises._registry import find
 from tables import answers

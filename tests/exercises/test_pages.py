@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+
 from chapter.page_source import Exercise, pages
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck
@@ -75,7 +76,9 @@ def test_choice_explains_every_wrong_option(page: str, item: ChoiceCheck) -> Non
     letters = LETTERS[: len(item.options)]
     true = "".join(letter for letter, option in zip(letters, item.options, strict=True) if option.true)
     assert item.check(true).passed
-    wrong = [true.replace(x, "") if x in true else true + x for x in letters] if item.several else set(letters) - set(true)
+    wrong = (
+        [true.replace(x, "") if x in true else true + x for x in letters] if item.several else set(letters) - set(true)
+    )
     assert len(wrong) >= 3
     for answer in wrong:
         verdict = item.check(answer)

@@ -6,11 +6,12 @@ import math
 
 import pytest
 import torch
+from torch import Tensor, nn
+
 from gradflow.exercises import check
 from gradflow.exercises._registry import find
-from gradflow.experiments.cliff import descend, loss_and_gradient
+from gradflow.experiments.exploding.cliff import descend, loss_and_gradient
 from gradflow.initialization import forget_bias_
-from torch import Tensor, nn
 
 
 def value(name: str) -> float:

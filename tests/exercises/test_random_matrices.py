@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import torch
+
 from gradflow.exercises._registry import find
 from gradflow.exercises.random_matrices import (
     decimal_logarithm,

@@ -10,10 +10,11 @@ from typing import Any
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
+
 from chapter.page_source import Exercise, formulas, pages
 from chapter.student_notebooks import has_notebook, make_notebook, plain_markdown
 from gradflow.exercises import Verdict, _registry, status
-from nbclient import NotebookClient
 
 BOOK = Path(__file__).parents[2] / "book"
 PAGES = {name: entries for name, entries in pages(BOOK).items() if has_notebook(entries)}

@@ -14,7 +14,7 @@ WRAPPER = '<div class="gradflow-chart"'
 
 
 class ChartDirective(PasteFigureDirective):
-    """A figure from ``gradflow.figures``, glued under the name that labels it."""
+    """A figure from ``gradflow.book.figures``, glued under the name that labels it."""
 
     option_spec = {"alt": PasteFigureDirective.option_spec["alt"]}
 
@@ -28,7 +28,7 @@ class ChartDirective(PasteFigureDirective):
         result = super().run()
         charts = [raw for node in result for raw in node.findall(nodes.raw) if WRAPPER in raw.astext()]
         if result and isinstance(result[0], nodes.figure) and len(charts) != 1:
-            raise self.error(f"chart {key}: the glued object is not a gradflow.figures.Chart")
+            raise self.error(f"chart {key}: the glued object is not a gradflow.book.figures.Chart")
         for raw in charts:
             labelled = f'{WRAPPER} role="img" aria-label="{escape(alt)}"'
             raw.children = [nodes.Text(raw.astext().replace(WRAPPER, labelled, 1))]

@@ -101,9 +101,7 @@ def function(
     """
     register(
         _page(),
-        FunctionCheck(
-            name, reference, cases, mistakes, properties, refuses, changes, observe, rtol, atol, right
-        ),
+        FunctionCheck(name, reference, cases, mistakes, properties, refuses, changes, observe, rtol, atol, right),
     )
 
 

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradflow.book.prose import number
 from gradflow.exercises import _runner
 from gradflow.exercises._verdict import Verdict
-from gradflow.prose import number
 
 Arguments = tuple[Any, ...]
 
@@ -61,7 +61,8 @@ class FunctionCheck:
         run = _runner.run(answer, given, usual=time.perf_counter() - started)
         # A failed call may have left its arguments half-changed: only finished calls are judged.
         seen = [
-            self._observe(after, result, right) for after, result, right in zip(given, run.results, wanted, strict=False)
+            self._observe(after, result, right)
+            for after, result, right in zip(given, run.results, wanted, strict=False)
         ]
         if run.results and all(map(self._untouched, inputs, given, run.results)):
             return Verdict(False, "Функция ничего не сделала: тело ещё не написано.")
@@ -116,7 +117,9 @@ class FunctionCheck:
             return "Функция вернула None: тело ещё не написано или забыт return."
         for i, name in enumerate(inspect.signature(self.reference).parameters):
             if i not in self.changes and not _same(before[i], after[i]):
-                if isinstance(before[i], nn.Module) and _same(list(before[i].parameters()), list(after[i].parameters())):
+                if isinstance(before[i], nn.Module) and _same(
+                    list(before[i].parameters()), list(after[i].parameters())
+                ):
                     return (
                         f"После вызова у параметров {name} остались градиенты .grad. "
                         f"Уберите их ({name}.zero_grad()) или возьмите torch.autograd.grad."
@@ -266,9 +269,7 @@ def _told_apart(mine: float, right: float) -> tuple[str, str]:
     return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
 
 
-def _habit(
-    inputs: list[Arguments], seen: list[list[Any]], wanted: list[list[Any]], rtol: float, atol: float
-) -> str:
+def _habit(inputs: list[Arguments], seen: list[list[Any]], wanted: list[list[Any]], rtol: float, atol: float) -> str:
     """Slips that need no list: a constant, the input itself, a transpose, a sign, a common factor."""
 
     def equal(a: Any, b: Any) -> bool:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from gradflow.exercises._verdict import Status, Verdict
 
-
 ALL_NAMES = "Все имена показывает status()."
 
 

@@ -81,7 +81,13 @@ def _reference(model: nn.Sequential, x: Tensor, loss_fn: object) -> tuple[Tensor
 
 def _cases(generator: torch.Generator) -> list[tuple[object, ...]]:
     cases = []
-    for depth, width, activation in ((1, 2, None), (2, 3, nn.Tanh), (3, 4, nn.Tanh), (5, 3, nn.ReLU), (4, 6, nn.Sigmoid)):
+    for depth, width, activation in (
+        (1, 2, None),
+        (2, 3, nn.Tanh),
+        (3, 4, nn.Tanh),
+        (5, 3, nn.ReLU),
+        (4, 6, nn.Sigmoid),
+    ):
         layers: list[nn.Module] = []
         for _ in range(depth):
             layer = nn.Linear(width, width, dtype=torch.float64)

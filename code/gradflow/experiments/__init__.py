@@ -1,1 +1,1 @@
-"""Plumbing of the book's experiments: one module per experiment, imported by its own name."""
+"""Experiments: what the cells of a page run, under the name of the page that introduces them."""

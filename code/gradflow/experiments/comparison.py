@@ -102,7 +102,13 @@ def race(
         raise ValueError(f"task: expected 'adding' or 'order', got {task!r}")
     sampler: Callable[..., tuple[Tensor, Tensor]]
     if task == "adding":
-        sampler, inputs, outputs, loss, score = tasks.adding_problem, 2, 1, tasks.mean_squared_error, tasks.mean_squared_error
+        sampler, inputs, outputs, loss, score = (
+            tasks.adding_problem,
+            2,
+            1,
+            tasks.mean_squared_error,
+            tasks.mean_squared_error,
+        )
     else:
         sampler, inputs, outputs, loss, score = tasks.temporal_order, 6, 4, tasks.cross_entropy, tasks.error_rate
     results = {}

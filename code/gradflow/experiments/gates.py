@@ -7,19 +7,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from gradflow._validation import require_count
-from gradflow.figures import BLUE, GOLD, RED
-from gradflow.gates import (
+from gradflow.cells import (
     cell_jacobians,
     gru_gates,
     gru_jacobians,
     lstm_cell_jacobians,
     lstm_gates,
-    state_jacobians,
 )
+from gradflow.jacobians import state_jacobians
 
 
 class CellPath(NamedTuple):
@@ -125,38 +123,6 @@ def gru_paths(update_bias: float = 0.0, seeds: int = 8, distance: int = 100) -> 
         paths.append((_log_size(true), _log_size(state_jacobians(torch.diag_embed(gates.z[1:])))))
     true, direct = (torch.stack(curves) for curves in zip(*paths, strict=True))
     return true, direct
-
-
-def draw_cell_paths(ax: Axes, steps: int = 3) -> None:
-    """Draw the cells and hidden states of an LSTM and the matrices on the edges between them."""
-    require_count("steps", steps)
-    for t in range(steps):
-        for name, y in (("c", 1.0), ("h", 0.0)):
-            label = f"${name}_{{t-{steps - 1 - t}}}$" if t < steps - 1 else f"${name}_t$"
-            ax.text(t, y, label, ha="center", va="center", fontsize=13)
-        step = f"{{t-{steps - 1 - t}}}" if t < steps - 1 else "t"
-        _edge(ax, (t, 1), (t, 0), RED, f"$E_{step}$", (0.05, 0.0))
-        if t > 0:
-            _edge(ax, (t - 1, 1), (t, 1), BLUE, f"$F_{step}$", (0.0, 0.1))
-            _edge(ax, (t - 1, 0), (t, 1), RED, f"$C_{step}$", (0.05, -0.12))
-            _edge(ax, (t - 1, 0), (t, 0), GOLD, f"$R_{step}$", (0.0, -0.1), style="--")
-    ax.set(xlim=(-0.25, steps - 0.7), ylim=(-0.3, 1.3))
-    ax.axis("off")
-
-
-def _edge(
-    ax: Axes,
-    start: tuple[float, float],
-    end: tuple[float, float],
-    color: str,
-    label: str,
-    shift: tuple[float, float],
-    style: str = "-",
-) -> None:
-    arrow = {"arrowstyle": "-|>", "color": color, "linewidth": 1.8, "linestyle": style, "shrinkA": 16, "shrinkB": 16}
-    ax.annotate("", xy=end, xytext=start, arrowprops=arrow)
-    x, y = (start[0] + end[0]) / 2 + shift[0], (start[1] + end[1]) / 2 + shift[1]
-    ax.text(x, y, label, color=color, ha="left" if shift[0] else "center", va="center", fontsize=12)
 
 
 def _noise(steps: int, std: float, generator: torch.Generator) -> Tensor:

@@ -10,10 +10,9 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from gradflow._validation import require_count, require_number
-from gradflow.gates import state_jacobians
-from gradflow.jacobians import step_jacobian
+from gradflow.jacobians import state_jacobians, step_jacobian
+from gradflow.layer_norm import layer_norm_jacobian
 from gradflow.networks import deep_network, gaussian_weights, orthogonal_weights
-from gradflow.normalization import layer_norm_jacobian
 from gradflow.profile import layer_gradient_norms
 
 
@@ -158,9 +157,7 @@ def train_deep(
     gradient = vmap(grad_and_value(loss))
     for step in range(steps):
         gradients, history[step] = gradient(parameters, x, labels, readout)
-        parameters = {
-            name: value - rate[:, None, None] * gradients[name] for name, value in parameters.items()
-        }
+        parameters = {name: value - rate[:, None, None] * gradients[name] for name, value in parameters.items()}
     return history.T.reshape(seeds, len(rates), steps)
 
 

@@ -1,0 +1,167 @@
+"""The book's figure style and the few kinds of figure that repeat.
+
+A :class:`Chart` is a row of panels. Each panel is a vector image of its own, so that a browser can
+put them side by side on a desk and one below the other on a phone, with text of the same size.
+Black becomes ``currentColor``: the drawing follows the page's light or dark theme.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, ScalarFormatter
+
+BLUE, RED, GREEN = "#2f7fd6", "#d9532c", "#1f9a6d"
+PURPLE, GOLD, GRAY = "#9b62d0", "#b37f00", "#808080"
+CYCLE = (BLUE, RED, GREEN, PURPLE, GOLD, GRAY)
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
+
+_PANEL_INCHES = 400 / 72, 290 / 72
+_STYLE = {
+    "svg.fonttype": "path",
+    "svg.hashsalt": "gradflow",
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "dejavusans",
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.labelsize": 12,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
+    "legend.fontsize": 11,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#808080",
+    "grid.alpha": 0.25,
+    "lines.linewidth": 2.0,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.use_mathtext": True,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+class Chart:
+    """A row of one to four panels drawn in the book's style.
+
+    Args:
+        panels: how many panels.
+        titles: one short title a panel, or none at all.
+        height: panel height over its usual height (1.0 is 290 px at a width of 400 px).
+
+    Attributes:
+        axes: the Matplotlib axes, one a panel.
+
+    Raises:
+        ValueError: ``panels`` is not 1…4, or the number of titles differs from it.
+    """
+
+    def __init__(self, panels: int = 1, titles: Sequence[str] | None = None, height: float = 1.0) -> None:
+        if panels not in (1, 2, 3, 4):
+            raise ValueError(f"panels: expected an integer from 1 to 4, got {panels!r}")
+        if titles is not None and len(titles) != panels:
+            raise ValueError(f"titles: expected {panels} of them, got {len(titles)}")
+        matplotlib.rcParams.update(_STYLE)  # for what is drawn into the panels later, too
+        width, usual_height = _PANEL_INCHES
+        self.axes: list[Axes] = []
+        for index in range(panels):
+            figure = Figure(figsize=(width, usual_height * height), layout="constrained")
+            ax = figure.add_subplot()
+            ax.set_prop_cycle(color=list(CYCLE), linestyle=list(DASHES))
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.set_major_formatter(_CommaFormatter())
+            if titles is not None:
+                ax.set_title(titles[index], loc="left")
+            self.axes.append(ax)
+
+    @property
+    def ax(self) -> Axes:
+        """The first panel."""
+        return self.axes[0]
+
+    def __repr__(self) -> str:
+        return f"Chart({len(self.axes)})"
+
+    def _repr_html_(self) -> str:
+        panels = "".join(_inline_svg(ax) for ax in self.axes)
+        return f'<div class="gradflow-chart">{panels}</div>'
+
+
+class _CommaFormatter(ScalarFormatter):
+    """Plain ticks with a decimal comma."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return super().__call__(x, pos).replace(".", ",")
+
+
+def log_scale(ax: Axes, axis: str = "y") -> None:
+    """Make an axis (``"x"``, ``"y"`` or ``"both"``) logarithmic, with ticks written as powers of ten."""
+    for name in ("x", "y") if axis == "both" else (axis,):
+        getattr(ax, f"set_{name}scale")("log")
+        getattr(ax, f"{name}axis").set_major_formatter(LogFormatterMathtext())
+        getattr(ax, f"{name}axis").set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def plot_curves(ax: Axes, curves: Mapping[str, Sequence[float]], x: Sequence[float] | None = None) -> None:
+    """Draw one labelled line a curve; colour and dash change together. ``x`` is 1, 2, … unless given."""
+    for label, y in curves.items():
+        values = np.asarray(y, dtype=float)
+        ax.plot(np.arange(1, len(values) + 1) if x is None else x, values, label=label)
+    ax.legend()
+
+
+def plot_band(ax: Axes, x: Sequence[float], samples: np.ndarray, label: str, color: str, linestyle: str = "-") -> None:
+    """Draw the median of ``samples (S, T)`` over ``S`` seeds and the band from the 10th to the 90th percentile."""
+    values = np.asarray(samples, dtype=float)
+    low, middle, high = np.nanquantile(values, (0.1, 0.5, 0.9), axis=0)
+    ax.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+    ax.plot(x, middle, color=color, linestyle=linestyle, label=label)
+
+
+def plot_bars(ax: Axes, bars: Mapping[str, float], color: str = BLUE) -> None:
+    """Draw one horizontal bar an entry, the first on top."""
+    positions = np.arange(len(bars))
+    ax.barh(positions, list(bars.values()), color=color, height=0.65)
+    ax.set_yticks(positions, list(bars))
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+
+
+def heatmap(ax: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label: str) -> None:
+    """Draw ``values (len(y), len(x))`` as colours over the grid, with a labelled colour bar."""
+    mesh = ax.pcolormesh(x, y, values, cmap="viridis", shading="auto", rasterized=True)
+    ax.grid(False)
+    bar = ax.figure.colorbar(mesh, ax=ax, label=label)
+    bar.ax.yaxis.set_major_formatter(_CommaFormatter())
+    bar.outline.set_visible(False)
+
+
+def _inline_svg(ax: Axes) -> str:
+    """The panel as an ``<svg>`` element whose black is ``currentColor`` and whose ids are its own."""
+    ax.figure.draw_without_rendering()
+    ax.figure.set_layout_engine("none")  # the layout is found once: the same drawing gives the same bytes
+    buffer = io.StringIO()
+    ax.figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    prefix = "g" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    svg = re.sub(r"#000000\b|(?<=[:\"\s])black\b", "currentColor", svg)
+    width, height = ax.figure.get_size_inches() * 72
+    root = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
+        'fill="currentColor" aria-hidden="true" focusable="false">'
+    )
+    return re.sub(r"<svg [^>]*>", root, svg, count=1)

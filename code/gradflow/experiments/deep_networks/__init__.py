@@ -1,0 +1,1 @@
+"""Experiments of the page ``deep_networks``: one module a topic."""

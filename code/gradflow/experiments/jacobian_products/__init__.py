@@ -1,0 +1,1 @@
+"""Experiments of the page ``jacobian_products``: one module a topic."""

@@ -1,0 +1,80 @@
+"""Products of Jacobians along the trajectory of a network driven by noise, and the fan of their singular values.
+
+Public names: ``driven_slopes``, ``singular_value_fan``, ``recorded_benchmark``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gradflow._validation import require_square, require_tensor
+from gradflow.jacobians import log_singular_values
+from gradflow.recurrent import ACTIVATIONS
+
+
+def driven_slopes(W: Tensor, inputs: Tensor, activation: str) -> Tensor:
+    """Slopes ``f'(a_t)`` of ``h_t = f(W h_{t-1} + x_t)`` from ``h_0 = 0``.
+
+    Args:
+        W: ``(D, D)``.
+        inputs: ``(T, D)``, the ``x_t``.
+        activation: a name in ``gradflow.recurrent.ACTIVATIONS`` that acts element by element.
+
+    Returns:
+        ``(T, D)``.
+
+    Raises:
+        ValueError: an unknown activation, or shapes that do not match.
+    """
+    W, inputs = require_square("W", W), require_tensor("inputs", inputs, ndim=2)
+    if inputs.shape[-1] != W.shape[-1]:
+        raise ValueError(f"inputs: expected shape (T, {W.shape[-1]}), got {tuple(inputs.shape)}")
+    elementwise = {name: (f.function, f.slope) for name, f in ACTIVATIONS.items() if f.slope is not None}
+    if activation not in elementwise:
+        raise ValueError(f"activation: expected one of {', '.join(elementwise)}, got {activation!r}")
+    f, slope = elementwise[activation]
+    h, slopes = torch.zeros_like(W[0]), []
+    for x in inputs:
+        a = W @ h + x
+        h = f(a)
+        slopes.append(slope(a))
+    return torch.stack(slopes)
+
+
+def singular_value_fan(W: Tensor, slopes: Tensor, lengths: Sequence[int]) -> Tensor:
+    """log10 of the singular values of ``J_T … J_1`` for every ``T`` in ``lengths``, ``(len(lengths), D)``."""
+    return torch.stack([log_singular_values(W, slopes[:T]) for T in lengths]) / math.log(10)
+
+
+def recorded_benchmark(cases: Sequence[tuple[int, int]]) -> tuple[list[list[float]], list[float], float]:
+    """The last recorded run of ``code/benchmarks/jacobians.py``: ways to the Jacobian of a tanh network in float32.
+
+    The ways are ``scaled_jacobian_product``, ``diag(s) @ W @ P``, ``torch.func.jacrev``,
+    ``torch.autograd.functional.jacobian`` and, as a limit that gives no Jacobian, ``T`` bare products of matrices.
+
+    Args:
+        cases: pairs ``(D, T)`` among D = 64, 128, 256 and T = 50, 200, 1000.
+
+    Returns:
+        The time of each way in each case, in units of the first way; the relative error of each way but the limit in
+        the last case (1 where it returned zero); and how many times a subnormal factor slowed a product down.
+
+    Raises:
+        ValueError: a case that the benchmark does not run.
+    """
+    record = json.loads(Path(__file__).with_name("benchmark.json").read_text(encoding="utf-8"))
+    runs: dict[tuple[int, int], list[dict[str, float]]] = {}
+    for row in record["rows"]:
+        if row["activation"] == "tanh":
+            runs.setdefault((row["D"], row["T"]), []).append(row)
+    for case in cases:
+        if case not in runs:
+            raise ValueError(f"cases: expected pairs (D, T) among {sorted(runs)}, got {case}")
+    times = [[row["times_ours"] for row in way] for way in zip(*(runs[case] for case in cases), strict=True)]
+    return times, [row["relative_error"] for row in runs[cases[-1]][:-1]], record["subnormal_slowdown"]

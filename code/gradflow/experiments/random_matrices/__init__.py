@@ -1,0 +1,1 @@
+"""Experiments of the page ``random_matrices``: one module a topic."""

@@ -1,0 +1,167 @@
+"""The answer fields of the pages: same verdicts as in Python, by keyboard, for every reader, and nothing stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bookmaker import SITE
+from browser.opening import OpenPage
+from browser.test_pages import RULES
+from expressions import READABLE, UNREADABLE
+from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck
+from gradflow.exercises._registry import pages
+from playwright.sync_api import Locator, Page
+
+SHEET = "book/problem_sheet.html"
+QUIZZES = {
+    page: [entry for entry in entries if not hasattr(entry, "reference")]
+    for page, entries in pages().items()
+    if (SITE / f"book/{page}.html").exists()
+}
+
+
+@pytest.fixture(scope="module")
+def sheet(site: str, open_page: OpenPage) -> Iterator[Page]:
+    """The problem sheet with its folds open."""
+    with open_page(site + SHEET) as opened:
+        unfold(opened.page)
+        yield opened.page
+
+
+def unfold(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('.exercise details').forEach((fold) => { fold.open = true; })")
+
+
+def field(page: Page, name: str) -> Locator:
+    return page.locator(f"#quiz-{name}")
+
+
+def submit(page: Page, entry: NumberCheck | ChoiceCheck, answer: str) -> str:
+    """Answer as a reader would, without waiting for the mouse; return the verdict shown."""
+    form = field(page, entry.name)
+    if isinstance(entry, NumberCheck):
+        form.locator("input").evaluate("(input, text) => { input.value = text; }", answer)
+    else:
+        marks = [letter in answer for letter in LETTERS[: len(entry.options)]]
+        form.evaluate("(form, marks) => marks.forEach((mark, i) => { form.querySelectorAll('input')[i].checked = mark; })", marks)
+    form.evaluate("(form) => form.requestSubmit()")
+    return form.locator("[role=status]").text_content() or ""
+
+
+def answers_to_try(entry: NumberCheck | ChoiceCheck) -> list[str]:
+    if isinstance(entry, NumberCheck):
+        values = [entry.value, *(value for value, _ in entry.mistakes), 123.456]
+        return [repr(float(value)).replace(".", ",") for value in values] + ["", "много"]
+    letters = LETTERS[: len(entry.options)]
+    true = "".join(letter for letter, option in zip(letters, entry.options, strict=True) if option.true)
+    return [true, "", *letters] + ([letters] if entry.several else [])
+
+
+def test_numbers_are_read_as_in_python(sheet: Page) -> None:
+    texts = [*READABLE, *UNREADABLE]
+    seen = dict(zip(texts, sheet.evaluate("(texts) => texts.map(gradflowParse)", texts), strict=True))
+    for text, value in READABLE.items():
+        assert seen[text] == pytest.approx(value, rel=1e-12), text
+    assert [text for text in UNREADABLE if seen[text] == seen[text]] == []
+
+
+@pytest.mark.parametrize("page", QUIZZES)
+def test_page_and_python_give_the_same_verdict(page: str, site: str, open_page: OpenPage) -> None:
+    with open_page(f"{site}book/{page}.html") as opened:
+        for entry in QUIZZES[page]:
+            for answer in answers_to_try(entry):
+                assert submit(opened.page, entry, answer) == str(entry.check(answer)), (entry.name, answer)
+
+
+def test_number_is_answered_by_keyboard_alone(sheet: Page) -> None:
+    form = field(sheet, "sheet-vanishing")
+    form.locator("input").focus()
+    sheet.keyboard.type("0,73")
+    sheet.keyboard.press("Enter")
+    assert "одного шага" in form.locator("[role=status]").inner_text()
+    sheet.keyboard.press("Control+A")
+    sheet.keyboard.type("0,0019")
+    assert form.locator("[role=status]").inner_text() == ""  # the old verdict is not about the new answer
+    sheet.keyboard.press("Tab")
+    sheet.keyboard.press("Space")
+    assert form.locator("[role=status]").inner_text().startswith("✓")
+    assert form.locator("button").evaluate("(button) => button === document.activeElement")
+
+
+def test_choice_is_answered_by_keyboard_alone(sheet: Page) -> None:
+    form = field(sheet, "sheet-factor")
+    form.locator("input").first.focus()
+    sheet.keyboard.press("ArrowDown")
+    sheet.keyboard.press("Enter")
+    assert "Транспонированная" in form.locator("[role=status]").inner_text()
+    sheet.keyboard.press("ArrowUp")
+    sheet.keyboard.press("Enter")
+    assert form.locator("[role=status]").inner_text().startswith("✓")
+
+
+def test_field_has_a_name_and_announces_its_verdict(sheet: Page) -> None:
+    roles = {"sheet-vanishing": "textbox", "sheet-factor": "radiogroup", "sheet-problem": "group"}
+    for name, role in roles.items():
+        question = sheet.locator(f"#quiz-{name}-question").inner_text().split(". ")[-1]  # no formula in the last sentence
+        assert field(sheet, name).get_by_role(role, name=question).count() == 1
+    assert sheet.locator("form.quiz [role=status]").count() == sheet.locator("form.quiz").count()
+
+
+@pytest.mark.parametrize("page", QUIZZES)
+def test_answers_are_not_in_plain_sight(page: str) -> None:
+    source = (SITE / f"book/{page}.html").read_text(encoding="utf-8")
+    for entry in QUIZZES[page]:
+        hidden = [message for _, message in entry.mistakes] if isinstance(entry, NumberCheck) else []
+        hidden += [option.why for option in getattr(entry, "options", []) if option.why and not option.true]
+        assert sum(message in source for message in hidden) <= 1  # a solution may quote one
+
+
+def test_nothing_is_stored_about_the_reader(site: str, open_page: OpenPage) -> None:
+    stored = "() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])"
+    with open_page(site + SHEET) as opened:
+        before = opened.page.evaluate(stored)
+        for entry in QUIZZES["problem_sheet"]:
+            submit(opened.page, entry, answers_to_try(entry)[0])
+        assert opened.page.evaluate(stored) == before
+        assert opened.outside == []
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (375, "dark")])
+def test_answered_field_is_accessible(width: int, theme: str, site: str, open_page: OpenPage) -> None:
+    with open_page(site + SHEET, width, theme) as opened:
+        unfold(opened.page)
+        for entry in QUIZZES["problem_sheet"]:
+            submit(opened.page, entry, answers_to_try(entry)[2])
+        result = Axe().run(opened.page, options=RULES)
+        assert result.violations_count == 0, result.generate_report()
+        assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_solution_opens_by_keyboard(sheet: Page) -> None:
+    fold = sheet.locator("details.solution").first
+    assert not fold.evaluate("(fold) => fold.open")
+    fold.locator("> summary").focus()
+    sheet.keyboard.press("Enter")
+    assert fold.evaluate("(fold) => fold.open")
+    assert fold.locator(".verdict").is_visible()
+    sheet.keyboard.press("Enter")
+
+
+def test_folds_are_open_on_paper_and_closed_again(sheet: Page) -> None:
+    closed = "document.querySelectorAll('details:not([open])').length"
+    before = sheet.evaluate(closed)
+    sheet.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert before > 0 and sheet.evaluate(closed) == 0
+    sheet.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert sheet.evaluate(closed) == before
+
+
+def test_problem_sheet_is_printed_without_solutions(site: str, open_page: OpenPage) -> None:
+    with open_page(site + SHEET) as opened:
+        opened.page.emulate_media(media="print")
+        opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        article = opened.page.locator("article").inner_text()
+        assert "Предложите способ побороть проблему взрыва градиентов" in article
+        assert "Отсечение по норме" not in article and "Решение" not in article and "Проверить" not in article

@@ -1,0 +1,84 @@
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from gradflow.book.drawings import plot_profile
+from gradflow.book.figures import BLUE, Chart, heatmap, log_scale, plot_band, plot_bars, plot_curves
+from gradflow.profile import LayerProfile
+
+
+def drawn() -> Chart:
+    chart = Chart(2, titles=["Слева", "Справа"])
+    plot_curves(chart.axes[0], {"a": [1.0, 10.0, 100.0], "b": [3.0, 2.0, 1.0]})
+    log_scale(chart.axes[0])
+    plot_band(chart.axes[1], [1, 2], np.array([[0.0, 1.5], [2.0, 3.5]]), label="полоса", color=BLUE)
+    return chart
+
+
+def test_the_same_drawing_gives_the_same_bytes():
+    assert drawn()._repr_html_() == drawn()._repr_html_()
+    chart = drawn()
+    assert chart._repr_html_() == chart._repr_html_()
+
+
+def test_every_panel_is_its_own_image_and_ids_do_not_clash():
+    html = drawn()._repr_html_()
+    assert html.count("<svg ") == 2
+    ids = re.findall(r'\bid="([^"]+)"', html)
+    assert ids and len(ids) == len(set(ids))
+    for target in re.findall(r'href="#([^"]+)"', html) + re.findall(r"url\(#([^)]+)\)", html):
+        assert target in ids
+
+
+def test_black_follows_the_theme_of_the_page():
+    html = drawn()._repr_html_()
+    assert "currentColor" in html
+    assert not re.search(r"#000000|fill: #ffffff|<metadata", html)
+
+
+def test_two_curves_differ_in_dash_as_well_as_in_colour():
+    lines = drawn().axes[0].lines
+    assert lines[0].get_linestyle() != lines[1].get_linestyle()
+    assert lines[0].get_color() != lines[1].get_color()
+
+
+def test_band_is_drawn_around_the_median():
+    axes = drawn().axes[1]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [1.0, 2.5])
+
+
+def test_linear_ticks_have_a_decimal_comma():
+    chart = Chart()
+    chart.ax.plot([0, 1], [0.25, 0.5])
+    chart.ax.figure.draw_without_rendering()
+    labels = [label.get_text() for label in chart.ax.get_yticklabels()]
+    assert any("," in label for label in labels) and not any("." in label for label in labels)
+
+
+def test_bars_and_heatmaps_are_drawn():
+    chart = Chart(2)
+    plot_bars(chart.axes[0], {"первая": 1.0, "вторая": 2.0})
+    heatmap(chart.axes[1], np.arange(3.0), np.arange(2.0), np.zeros((2, 3)), "цвет")
+    assert [t.get_text() for t in chart.axes[0].get_yticklabels()] == ["первая", "вторая"]
+    assert chart._repr_html_().count("<svg ") == 2
+
+
+@pytest.mark.parametrize("panels", [0, 5, 1.5])
+def test_a_wrong_number_of_panels_is_refused(panels):
+    with pytest.raises(ValueError, match="panels"):
+        Chart(panels)
+
+
+def test_titles_must_match_the_panels():
+    with pytest.raises(ValueError, match="titles: expected 2"):
+        Chart(2, titles=["одна"])
+
+
+def test_profile_is_drawn_as_three_curves_over_the_layers():
+    profile = LayerProfile(torch.ones(4), torch.ones(3), torch.ones(3))
+    chart = Chart()
+    plot_profile(chart.ax, profile)
+    assert [len(line.get_xdata()) for line in chart.ax.lines] == [4, 3, 3]
+    assert chart.ax.get_yscale() == "log"

@@ -1,0 +1,205 @@
+"""Layer normalization and residual connections against autograd, closed forms and what the page claims."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from gradflow.experiments.deep_networks.growth import median_growth
+from gradflow.experiments.normalization import (
+    effective_dimension,
+    measured_growth,
+    normalized_recurrence,
+    normalized_relu_recurrence,
+    residual_product,
+    train_deep,
+)
+from gradflow.layer_norm import gradient_growth, layer_norm_jacobian
+from gradflow.networks import deep_network, gaussian_weights, residual_network
+
+PAIRS = [
+    (torch.relu, nn.ReLU),
+    (torch.tanh, nn.Tanh),
+    (nn.functional.gelu, nn.GELU),
+    (torch.sigmoid, nn.Sigmoid),
+    (nn.functional.silu, nn.SiLU),
+]
+
+
+def vector(size=10, seed=0):
+    return 3 * torch.randn(size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 1
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-5, 0.7])
+@pytest.mark.parametrize("size", [2, 3, 10])
+def test_jacobian_is_autograd(size, eps):
+    x = vector(size)
+    exact = torch.autograd.functional.jacobian(lambda v: nn.functional.layer_norm(v, v.shape, eps=eps), x)
+    torch.testing.assert_close(layer_norm_jacobian(x, eps), exact, rtol=1e-9, atol=1e-12)
+
+
+def test_spectrum_is_two_zeros_and_the_inverse_spread():
+    x = vector()
+    eigenvalues = torch.linalg.eigvalsh(layer_norm_jacobian(x))
+    expected = torch.tensor([0.0] * 2 + [1.0] * 8, dtype=torch.float64) / x.std(correction=0)
+    torch.testing.assert_close(eigenvalues, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_gradient_of_a_scaled_matrix_is_the_inversely_scaled_gradient():
+    g = torch.Generator().manual_seed(1)
+    W, x, target = (torch.randn(6, 6, generator=g, dtype=torch.float64) for _ in range(3))
+    gradient = torch.func.grad(lambda W: (nn.functional.layer_norm(x @ W.T, (6,), eps=0) * target).sum())
+    torch.testing.assert_close(gradient(5 * W), gradient(W) / 5)
+    assert abs((W * gradient(W)).sum()) < 1e-12
+
+
+@pytest.mark.parametrize("sigma", [0.3, 1.0, 2.0])
+@pytest.mark.parametrize("function", [f for f, _ in PAIRS])
+def test_growth_after_is_never_below_one(function, sigma):
+    assert gradient_growth(function, "after", sigma) > 1
+
+
+@pytest.mark.parametrize("function", [f for f, _ in PAIRS])
+def test_growth_before_is_at_least_the_share_of_variance(function):
+    z = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = function(z)
+    share = 1 - y.mean() ** 2 / y.square().mean()
+    assert gradient_growth(function, "before") > share.item() * 0.99
+
+
+def test_closed_forms():
+    assert gradient_growth(torch.relu, "after") == pytest.approx(math.pi / (math.pi - 1), rel=1e-6)
+    assert gradient_growth(torch.relu, "before") == pytest.approx(1, rel=1e-6)
+    assert gradient_growth(lambda a: 3 * a - 7, "after", 0.4) == pytest.approx(1, rel=1e-9)
+    # ψ = He_2: the mean Hermite degree is 2; ψ = z³ = He_3 + 3 He_1: (3·6 + 9) / (6 + 9)
+    assert gradient_growth(torch.square, "after") == pytest.approx(2, rel=1e-6)
+    assert gradient_growth(lambda a: a**3, "after") == pytest.approx(27 / 15, rel=1e-6)
+
+
+def test_scale_of_the_weights_matters_only_after_the_activation():
+    """sigm(2a) = (1 + tanh a) / 2, and normalization removes both constants."""
+    assert gradient_growth(torch.sigmoid, "after", 2.0) == pytest.approx(gradient_growth(torch.tanh, "after"), rel=1e-9)
+    assert gradient_growth(torch.tanh, "before", 2.0) == gradient_growth(torch.tanh, "before", 1.0)
+
+
+@pytest.mark.parametrize("place", ["after", "before"])
+@pytest.mark.parametrize(("function", "layer"), PAIRS)
+def test_prediction_agrees_with_a_network(function, layer, place):
+    measured = measured_growth(layer, place, width=256, depth=10, seeds=5).median().item()
+    assert measured == pytest.approx(math.sqrt(gradient_growth(function, place)), rel=0.025)
+
+
+@pytest.mark.parametrize("noise", [0.5, 2.0])
+def test_normalization_in_a_recurrent_network_keeps_the_state_and_loses_the_gradient(noise):
+    size, gradient, bound = normalized_recurrence(noise, distance=30, width=48, seeds=5)
+    torch.testing.assert_close(size, torch.ones_like(size))
+    assert (gradient <= bound + 1e-9).all()
+    assert gradient[:, -1].median().item() == pytest.approx(-15 * math.log10(1 + noise**2), rel=0.06)
+
+
+@pytest.mark.parametrize("noise", [0.1, 1 / math.sqrt(math.pi - 1), 2.0])
+def test_loudness_decides_whether_a_normalized_relu_network_explodes(noise):
+    expected = 12.5 * math.log10(math.pi / (math.pi - 1) / (1 + noise**2))
+    measured = normalized_relu_recurrence(noise, distance=25, width=96, seeds=5).median().item()
+    assert measured == pytest.approx(expected, abs=0.6)
+
+
+def test_gradient_of_the_normalized_relu_network_is_autograd():
+    generator = torch.Generator().manual_seed(0)
+    W = gaussian_weights(1, 12, generator=generator)[0].double()
+    h = torch.randn(12, generator=generator, dtype=torch.float64)
+    u = [0.5 * torch.randn(12, generator=generator, dtype=torch.float64) for _ in range(4)]
+
+    def run(h):
+        for u_t in u:
+            h = nn.functional.layer_norm((W @ h + u_t).relu(), (12,), eps=0)
+        return h
+
+    size = torch.autograd.functional.jacobian(run, h).norm() / math.sqrt(12)
+    measured = normalized_relu_recurrence(0.5, distance=4, width=12, seeds=1)
+    torch.testing.assert_close(measured, size.log10()[None])
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.2, 1 / 40])
+def test_residual_product_grows_as_predicted(scale):
+    sizes = residual_product(scale, depth=40, width=64, seeds=8)
+    expected = 20 * math.log10(1 + scale**2)
+    assert sizes[:, -1].median().item() == pytest.approx(expected, rel=0.06, abs=2e-3)
+
+
+def test_mean_square_of_the_residual_product_is_exact():
+    """E‖(I + W_2)(I + W_1)‖² / D = 4 already at D = 3."""
+    W = torch.randn(200_000, 2, 3, 3, generator=torch.Generator().manual_seed(0)) / math.sqrt(3)
+    P = (torch.eye(3) + W[:, 1]) @ (torch.eye(3) + W[:, 0])
+    assert (P.square().sum((1, 2)) / 3).mean().item() == pytest.approx(4, rel=0.02)
+
+
+def make(width, sigma=2**0.5, depth=30, **options):
+    def build(generator):
+        weights = gaussian_weights(depth, width, sigma, generator=generator)
+        return (residual_network if "scale" in options else deep_network)(weights, nn.ReLU, **options)
+
+    return build
+
+
+def test_pre_norm_grows_as_a_power_and_post_norm_exponentially():
+    v = 1 - 1 / math.pi
+    pre = 0.5 * sum(math.log10(1 + 1 / (1 + v * (l - 1))) for l in range(2, 41))
+    post = 0.5 * 39 * math.log10(2 / (1 + v))
+    measured = [
+        median_growth(make(256, depth=40, scale=1.0, layer_norm=kind), 256, seeds=5).backward
+        for kind in ("pre", "post")
+    ]
+    assert measured == pytest.approx([pre, post], abs=0.2)
+
+
+def test_pre_norm_trains_and_norm_after_relu_does_not():
+    pre = train_deep(make(16, scale=1.0, layer_norm="pre"), width=16, steps=60)[..., -1]
+    after = train_deep(make(16, layer_norm="after"), width=16, steps=60)[..., -1]
+    half = math.log(2) / 2
+    assert (pre < half).any(1).sum() >= 4 and (after < half).any(1).sum() == 0
+
+
+def test_residual_network_without_norm_diverges():
+    losses = train_deep(make(16, scale=1.0, depth=50), width=16, steps=20)
+    assert losses[..., -1].isnan().all(1).sum() >= 4
+
+
+def test_training_all_at_once_equals_training_alone():
+    together = train_deep(make(8, depth=4), width=8, seeds=3, rates=(0.01, 0.1), steps=8)
+    network = make(8, depth=4)(generator := torch.Generator().manual_seed(2))
+    x = torch.randn(32, 8, generator=generator)
+    labels = torch.randint(0, 2, (32,), generator=generator) * 2.0 - 1
+    readout = torch.randn(8, generator=generator) / math.sqrt(8)
+    optimizer, losses = torch.optim.SGD(network.parameters(), lr=0.1), []
+    for _ in range(8):
+        loss = nn.functional.softplus(-labels * (network(x) @ readout)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    torch.testing.assert_close(together[2, 1], torch.tensor(losses), rtol=1e-4, atol=1e-6)
+
+
+def test_deep_relu_networks_flatten_their_inputs_and_pre_norm_does_not():
+    flat = effective_dimension(make(32, layer_norm="before", depth=50))
+    kept = effective_dimension(make(32, scale=1.0, layer_norm="pre", depth=50))
+    assert flat < 4 and kept > 6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: layer_norm_jacobian(torch.ones(3)), "not constant"),
+        (lambda: layer_norm_jacobian(torch.ones(1)), "at least 2"),
+        (lambda: layer_norm_jacobian(torch.ones(2, 2)), "dimensions"),
+        (lambda: layer_norm_jacobian(torch.randn(3), eps=-1.0), "eps"),
+        (lambda: gradient_growth(torch.relu, "inside"), "layer_norm"),
+        (lambda: gradient_growth(torch.relu, "after", 0.0), "sigma"),
+        (lambda: gradient_growth(lambda a: 0 * a + 1, "after"), "not constant"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
