@@ -322,8 +322,8 @@ def test_stub_that_should_work_in_place_is_told_that_it_is_empty() -> None:
 
 
 def test_unknown_name_is_answered_with_the_names_like_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_registry, "_loaded", ["page"])
-    monkeypatch.setattr(_registry, "_pages", {"page": [SIXTH, PRODUCT]})
+    monkeypatch.setattr(_registry, "page_names", lambda: ["page"])
+    monkeypatch.setattr(_registry, "_checks", {"page": [SIXTH, PRODUCT]})
     assert check("sixht", 1).message == "Задачи с именем «sixht» нет. Есть похожие: «sixth»."
     assert check("no such thing", 1).message.endswith("Все имена показывает status().")
     assert not check(6, 1).passed  # type: ignore[arg-type]
@@ -331,15 +331,15 @@ def test_unknown_name_is_answered_with_the_names_like_it(monkeypatch: pytest.Mon
 
 def test_label_of_the_page_will_do_for_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_registry, "_done", set())
-    monkeypatch.setattr(_registry, "_loaded", ["page"])
-    monkeypatch.setattr(_registry, "_pages", {"page": [SIXTH]})
+    monkeypatch.setattr(_registry, "page_names", lambda: ["page"])
+    monkeypatch.setattr(_registry, "_checks", {"page": [SIXTH]})
     assert check("ex-sixth", "1/6").passed and "Решено 1 из 1" in str(status())
 
 
 def test_status_knows_what_has_been_passed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_registry, "_done", set())
-    monkeypatch.setattr(_registry, "_loaded", ["page"])
-    monkeypatch.setattr(_registry, "_pages", {"page": [SIXTH, PRODUCT]})
+    monkeypatch.setattr(_registry, "page_names", lambda: ["page"])
+    monkeypatch.setattr(_registry, "_checks", {"page": [SIXTH, PRODUCT]})
     check("sixth", 5)
     assert status().pages == {"page": [("sixth", False), ("matvec", False)]}
     check("sixth", "1/6")
@@ -350,7 +350,7 @@ def test_status_knows_what_has_been_passed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_name_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_registry, "_pages", {"page": [SIXTH]})
+    monkeypatch.setattr(_registry, "_checks", {"page": [SIXTH]})
     with pytest.raises(ValueError, match="taken"):
         _registry.register("other", SIXTH)
 

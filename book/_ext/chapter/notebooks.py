@@ -5,7 +5,6 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
-from jupyter_cache import get_cache
 from myst_nb.sphinx_ext import OUTPUT_FOLDER
 from sphinx.application import Sphinx
 
@@ -31,7 +30,7 @@ def offer_notebook(app: Sphinx, page: str, template: str, context: dict[str, Any
     executed = Path(app.outdir).parent / OUTPUT_FOLDER / f"{page}.ipynb"
     if doctree is None or page not in app.env.nb_metadata or not executed.exists():
         return
-    cache = get_cache(app.config.nb_execution_cache_path)
+    cache = app.chapter_pages[page].cache(app)
     _, notebook = cache.merge_match_into_notebook(nbformat.read(executed, as_version=4))
     notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     for number, cell in enumerate(notebook.cells, start=1):

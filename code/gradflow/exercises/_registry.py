@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import pkgutil
+import re
+from pathlib import Path
 from typing import Protocol
 
 from gradflow.exercises._verdict import Status, Verdict
@@ -21,33 +22,48 @@ class Check(Protocol):
     def check(self, answer: object) -> Verdict: ...
 
 
-_pages: dict[str, list[Check]] = {}
-_loaded: list[str] = []
+_checks: dict[str, list[Check]] = {}  # page → its checks, filled while the page's module is imported
 _done: set[str] = set()
+
+_FOLDER = Path(__file__).parent
+_REGISTERED = re.compile(r'^(?:number|choice|function)\(\s*"([^"]+)"', re.MULTILINE)
 
 
 def register(page: str, entry: Check) -> None:
     """Add a check to the page whose module registers it."""
-    entries = _pages.setdefault(page, [])
-    if any(entry.name == other.name for others in _pages.values() for other in others):
+    entries = _checks.setdefault(page, [])
+    if any(entry.name == other.name for others in _checks.values() for other in others):
         raise ValueError(f"name: {entry.name!r} is taken")
     entries.append(entry)
 
 
+def page_names() -> list[str]:
+    """Pages that have checks, in alphabetical order."""
+    return sorted(file.stem for file in _FOLDER.glob("[!_]*.py"))
+
+
+def checks_of(page: str) -> list[Check]:
+    """Checks of one page in their order; no other page's module is imported."""
+    if page not in _checks:
+        importlib.import_module(f"{__package__}.{page}")
+    return _checks.get(page, [])
+
+
 def pages() -> dict[str, list[Check]]:
-    """Checks of every page, in the order of their modules."""
-    if not _loaded:
-        package = importlib.import_module("gradflow.exercises")
-        for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda m: m.name):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"gradflow.exercises.{module.name}")
-                _loaded.append(module.name)
-    return {page: _pages.get(page, []) for page in _loaded}
+    """Checks of every page."""
+    return {page: checks_of(page) for page in page_names()}
 
 
 def find(name: str) -> Check | None:
-    """The check with this name, or None."""
-    return next((entry for entries in pages().values() for entry in entries if entry.name == name), None)
+    """The check with this name, or None; only the module whose source registers the name is imported."""
+    for entries in list(_checks.values()):
+        for entry in entries:
+            if entry.name == name:
+                return entry
+    for page in page_names():
+        if page not in _checks and name in _REGISTERED.findall((_FOLDER / f"{page}.py").read_text(encoding="utf-8")):
+            return next((entry for entry in checks_of(page) if entry.name == name), None)
+    return None
 
 
 def check(name: str, answer: object) -> Verdict:
@@ -78,8 +94,7 @@ def status(page: str | None = None) -> Status:
     Raises:
         ValueError: no page has this name.
     """
-    known = pages()
-    if page is not None and page not in known:
-        raise ValueError(f"page: expected one of {', '.join(known)}, got {page!r}")
-    chosen = known if page is None else {page: known[page]}
+    if page is not None and page not in page_names():
+        raise ValueError(f"page: expected one of {', '.join(page_names())}, got {page!r}")
+    chosen = pages() if page is None else {page: checks_of(page)}
     return Status({key: [(e.name, e.name in _done) for e in entries] for key, entries in chosen.items()})
