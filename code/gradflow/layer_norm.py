@@ -6,12 +6,12 @@ for a deep random network, normalized before or after the activation.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from gradflow._quadrature import GAUSSIAN_NODES, GAUSSIAN_WEIGHTS
 from gradflow._validation import require_number, require_positive, require_tensor
 
 
@@ -70,16 +70,13 @@ def gradient_growth(activation: Callable[[Tensor], Tensor], layer_norm: str, sig
     if layer_norm not in ("after", "before"):
         raise ValueError(f'layer_norm: expected "after" or "before", got {layer_norm!r}')
     scale = require_positive("sigma", sigma) if layer_norm == "after" else 1.0
-    step = 1e-3  # midpoints: no node falls on a kink at zero
-    z = (torch.arange(-12_000, 12_000, dtype=torch.float64) + 0.5) * step
-    density = torch.exp(-z.square() / 2) * step / math.sqrt(2 * math.pi)
-    a = (scale * z).requires_grad_()
+    a = (scale * GAUSSIAN_NODES).requires_grad_()
     value = activation(a)
     (slope,) = torch.autograd.grad(value.sum(), a)
     value = value.detach()
-    signal = (density * value.square()).sum()
+    signal = (GAUSSIAN_WEIGHTS * value.square()).sum()
     if layer_norm == "after":
-        signal = signal - (density * value).sum().square()
+        signal = signal - (GAUSSIAN_WEIGHTS * value).sum().square()
     if signal <= 0:
         raise ValueError("activation: expected a function that is not constant, got one without variance")
-    return float((density * (scale * slope).square()).sum() / signal)
+    return float((GAUSSIAN_WEIGHTS * (scale * slope).square()).sum() / signal)

@@ -1,7 +1,7 @@
 """Recurrent networks, many at once: N networks with their own weights as one batched computation.
 
 Public: ``ParallelRNN``, ``ParallelGRU``, ``ParallelLSTM``, ``ParallelLRU``, ``SequenceModel``, ``join``,
-``ACTIVATIONS``, ``maxmin``.
+``driven_run``, ``ACTIVATIONS``, ``maxmin``.
 
 The networks differ in their seeds, initialisations and data, and never see one another. Every parameter has a
 leading dimension N; inputs are ``(T, N, B, I)`` (time, networks, batch, features), hidden states
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from gradflow._validation import require_count, require_tensor
+from gradflow._validation import require_count, require_square, require_tensor
 
 
 def maxmin(a: Tensor) -> Tensor:
@@ -51,6 +51,39 @@ ACTIVATIONS = {
     "maxmin": Activation(maxmin, None),
 }
 """The activations of ``ParallelRNN`` by name."""
+
+
+def driven_run(W: Tensor, inputs: Tensor, activation: str, h0: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """One network ``h_t = f(W h_{t-1} + x_t)``: its states and the slopes along its trajectory, without a graph.
+
+    Args:
+        W: ``(D, D)``, one matrix for all steps, or ``(T, D, D)``, one a step (then it is a deep network).
+        inputs: ``(T, D)``, the ``x_t``: the input ``V x_t + b`` of the formulas.
+        activation: a key of ``ACTIVATIONS`` that acts element by element.
+        h0: ``(D,)``, zero by default.
+
+    Returns:
+        States ``h_0 … h_T`` ``(T+1, D)`` and slopes ``f'(a_1) … f'(a_T)`` ``(T, D)``.
+
+    Raises:
+        ValueError: an unknown activation, or shapes that do not match.
+    """
+    W, inputs = require_square("W", W), require_tensor("inputs", inputs, ndim=2)
+    if W.ndim > 3 or (W.ndim == 3 and len(W) != len(inputs)):
+        raise ValueError(f"W: expected shape (D, D) or ({len(inputs)}, D, D), got {tuple(W.shape)}")
+    if inputs.shape[-1] != W.shape[-1]:
+        raise ValueError(f"inputs: expected shape (T, {W.shape[-1]}), got {tuple(inputs.shape)}")
+    elementwise = {name: (f.function, f.slope) for name, f in ACTIVATIONS.items() if f.slope is not None}
+    if activation not in elementwise:
+        raise ValueError(f"activation: expected one of {', '.join(elementwise)}, got {activation!r}")
+    f, slope = elementwise[activation]
+    states, slopes = [torch.zeros_like(inputs[0]) if h0 is None else require_tensor("h0", h0, ndim=1)], []
+    with torch.no_grad():
+        for W_t, x in zip(W.expand(len(inputs), -1, -1), inputs, strict=True):
+            a = W_t @ states[-1] + x
+            states.append(f(a))
+            slopes.append(slope(a))
+    return torch.stack(states), torch.stack(slopes)
 
 
 class RNNTrace(NamedTuple):

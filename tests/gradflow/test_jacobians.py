@@ -17,6 +17,7 @@ from gradflow.jacobians import (
     step_jacobian,
     vjp_log_norms,
 )
+from gradflow.recurrent import driven_run
 
 LN10 = math.log(10)
 
@@ -28,11 +29,8 @@ def gaussian(*shape, seed=0, dtype=torch.float64):
 def tanh_network(D, T, gain=1.0, seed=0, dtype=torch.float64):
     """W and the slopes of a tanh network driven by noise."""
     W, inputs = gaussian(D, D, seed=seed) * gain / D**0.5, gaussian(T, D, seed=seed + 1) / 2
-    h, slopes = torch.zeros(D, dtype=torch.float64), []
-    for x in inputs:
-        h = torch.tanh(W @ h + x)
-        slopes.append(1 - h**2)
-    return W.to(dtype), torch.stack(slopes).to(dtype)
+    _, slopes = driven_run(W, inputs, "tanh")
+    return W.to(dtype), slopes.to(dtype)
 
 
 def plain_product(W, slopes):

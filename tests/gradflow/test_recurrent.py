@@ -11,6 +11,7 @@ from gradflow.recurrent import (
     ParallelLSTM,
     ParallelRNN,
     SequenceModel,
+    driven_run,
     join,
 )
 
@@ -184,6 +185,20 @@ def test_the_seed_decides_the_weights(kind):
     assert not all(torch.equal(p, twins[2][name]) for name, p in twins[0].items())
 
 
+@pytest.mark.parametrize("activation", ["linear", "tanh", "relu", "leaky_relu", "abs"])
+@pytest.mark.parametrize("shape", [(5, 5), (8, 5, 5)], ids=["recurrent", "deep"])
+def test_driven_run_multiplies_in_the_order_of_time_and_its_slopes_are_derivatives(activation, shape):
+    W, inputs, h = (torch.randn(*s, generator=generator(), dtype=torch.float64) for s in (shape, (8, 5), (5,)))
+    states, slopes = driven_run(W, inputs, activation, h)
+    for t in range(8):
+        a = (W[t] if W.ndim == 3 else W) @ states[t] + inputs[t]
+        f = ACTIVATIONS[activation].function
+        torch.testing.assert_close(states[t + 1], f(a))
+        torch.testing.assert_close(slopes[t], torch.func.jacrev(f)(a).diagonal())
+    torch.testing.assert_close(states[0], h)
+    assert not driven_run(W, inputs, activation)[0][0].any()
+
+
 def bad_x(shape=(T, N, B, INPUTS), value=0.0):
     return torch.full(shape, value, dtype=torch.float64)
 
@@ -206,6 +221,9 @@ def test_bad_data_is_named(kind, x):
         (lambda g: ParallelRNN(2, 2, 5, "maxmin", generator=g), "hidden_size"),
         (lambda g: ParallelLRU(2, 2, 5, generator=g), "hidden_size"),
         (lambda g: SequenceModel(ParallelRNN(2, 2, 4, generator=g), 0, generator=g), "output_size"),
+        (lambda g: driven_run(torch.eye(2), torch.ones(3, 4), "tanh"), "inputs"),
+        (lambda g: driven_run(torch.ones(4, 2, 2), torch.ones(3, 2), "tanh"), "W"),
+        (lambda g: driven_run(torch.eye(2), torch.ones(3, 2), "maxmin"), "activation"),
         (lambda g: join([]), "models"),
         (lambda g: join([ParallelRNN(2, 2, 4, generator=g), ParallelRNN(2, 2, 5, generator=g)]), "models"),
         (lambda g: join([ParallelRNN(2, 2, 4, generator=g), ParallelRNN(2, 2, 4, "relu", generator=g)]), "models"),

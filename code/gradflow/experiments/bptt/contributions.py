@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from gradflow._validation import require_count
 from gradflow.jacobians import step_jacobian
+from gradflow.recurrent import driven_run
 
 KINDS = ("default", "orthogonal", "gaussian")
 
@@ -46,11 +47,7 @@ def noisy_run(W: Tensor, steps: int, *, generator: Generator) -> tuple[Tensor, T
     require_count("steps", steps)
     hidden_size = len(W)
     drive, loss_grads = torch.randn(2, steps, hidden_size, generator=generator, dtype=W.dtype)
-    run = [W.new_zeros(hidden_size)]
-    for u in drive / 2:
-        run.append(torch.tanh(W @ run[-1] + u))
-    states = torch.stack(run)
-    return states, 1 - states[1:] ** 2, loss_grads / hidden_size**0.5
+    return *driven_run(W, drive / 2, "tanh"), loss_grads / hidden_size**0.5
 
 
 def term_norms(W: Tensor, states: Tensor, slopes: Tensor, loss_grads: Tensor) -> Tensor:

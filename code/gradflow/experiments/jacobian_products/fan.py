@@ -1,6 +1,6 @@
-"""Products of Jacobians along the trajectory of a network driven by noise, and the fan of their singular values.
+"""The fan of singular values of a product of Jacobians, and the recorded benchmark.
 
-Public names: ``driven_slopes``, ``singular_value_fan``, ``recorded_benchmark``.
+Public names: ``singular_value_fan``, ``recorded_benchmark``.
 """
 
 from __future__ import annotations
@@ -13,38 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gradflow._validation import require_square, require_tensor
 from gradflow.jacobians import log_singular_values
-from gradflow.recurrent import ACTIVATIONS
-
-
-def driven_slopes(W: Tensor, inputs: Tensor, activation: str) -> Tensor:
-    """Slopes ``f'(a_t)`` of ``h_t = f(W h_{t-1} + x_t)`` from ``h_0 = 0``.
-
-    Args:
-        W: ``(D, D)``.
-        inputs: ``(T, D)``, the ``x_t``.
-        activation: a name in ``gradflow.recurrent.ACTIVATIONS`` that acts element by element.
-
-    Returns:
-        ``(T, D)``.
-
-    Raises:
-        ValueError: an unknown activation, or shapes that do not match.
-    """
-    W, inputs = require_square("W", W), require_tensor("inputs", inputs, ndim=2)
-    if inputs.shape[-1] != W.shape[-1]:
-        raise ValueError(f"inputs: expected shape (T, {W.shape[-1]}), got {tuple(inputs.shape)}")
-    elementwise = {name: (f.function, f.slope) for name, f in ACTIVATIONS.items() if f.slope is not None}
-    if activation not in elementwise:
-        raise ValueError(f"activation: expected one of {', '.join(elementwise)}, got {activation!r}")
-    f, slope = elementwise[activation]
-    h, slopes = torch.zeros_like(W[0]), []
-    for x in inputs:
-        a = W @ h + x
-        h = f(a)
-        slopes.append(slope(a))
-    return torch.stack(slopes)
 
 
 def singular_value_fan(W: Tensor, slopes: Tensor, lengths: Sequence[int]) -> Tensor:
