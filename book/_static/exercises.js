@@ -3,37 +3,61 @@
 (() => {
   "use strict";
 
-  const SPELLINGS = [
-    [/[−–]/g, "-"], [/[·×⋅]|\*(?!\*)/g, "*"], [/\*\*/g, "^"], [/[÷:]/g, "/"], [/π/g, " pi "], [/√/g, " sqrt "],
-    [/е/g, "e"], [/[\u00a0\u202f\u2009]/g, " "],
+  const FRACTIONS = {
+    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
+    "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8",
+  };
+  const NAME = /^(?:\p{L}(?:[\p{L}\p{N}_₀-₉]|\^[\p{L}\p{N}])*\s*=|[≈=~])\s*/u;
+  const TIMES = /^(?:в\s+|[×*]\s*)(?=[\d(])/;
+  const UNIT = /(?<=[\d)])\s*(?:раза?|шаг(?:а|ов)?|умножени[еяй]|множител[ьяе]й?|сло(?:й|я|ёв|ев)|порядк(?:а|ов)|нат|бита?)$/;
+  const REWRITTEN = [
+    [/(?<=\d)е(?=[-+−\d])/g, "e"],
+    [/(\d+),(\d*)\((\d+)\)/g, (_, whole, fixed, period) =>
+      `(${BigInt(whole + fixed + period) - BigInt(whole + fixed)}/${"9".repeat(period.length)}${"0".repeat(fixed.length)})`],
+    [/(\d*)([½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞])/g, (_, whole, fraction) => `(${whole || 0}+${FRACTIONS[fraction]})`],
+    [/[−–]/g, "-"], [/[·×⋅]|\*(?!\*)/g, "*"], [/\*\*/g, "^"], [/[÷:]/g, "/"], [/\{/g, "("], [/\}/g, ")"],
+    [/π/g, " pi "], [/√/g, " sqrt "], [/[\u00a0\u202f\u2009]/g, " "],
     [/[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+/g, (run) => `^(${[...run].map((c) => "0123456789-+"["⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺".indexOf(c)]).join("")})`],
+    [/(\d) +(?=10\^)/g, "$1*"],
     [/(\d) +(?=\d{3}(?!\d))/g, "$1"],
   ];
-  const FUNCTIONS = { ln: Math.log, log: Math.log, lg: Math.log10, sqrt: Math.sqrt, exp: Math.exp };
+  const FUNCTIONS = {
+    ln: Math.log, log: Math.log, lg: Math.log10, sqrt: Math.sqrt, exp: Math.exp, sigm: (x) => 1 / (1 + Math.exp(-x)),
+  };
   const CONSTANTS = { pi: Math.PI, e: Math.E };
 
-  class Unreadable extends Error {}
-
-  function finite(value) {
-    if (!Number.isFinite(value)) throw new Unreadable();
-    return value;
+  class Unreadable extends Error {
+    constructor(reason, fragment = "") {
+      const shown = fragment.trim().replaceAll("sqrt", "√").replaceAll("pi", "π").replaceAll("*", "·");
+      super(reason.replace("{}", shown));
+    }
   }
 
-  function evaluate(text) {
-    let clean = text.trim().replace(/^[≈=~]\s*|\s*\.$/g, "").toLowerCase();
-    if (!clean || clean.length > 100) throw new Unreadable();
-    for (const [spelling, plain] of SPELLINGS) clean = clean.replace(spelling, plain);
+  function parse(text) {
+    if (text.trim().length > 100) throw new Unreadable("Ответ длиннее ста знаков.");
+    let clean = text.trim().replace(/\s*\.$/, "").toLowerCase().replace(NAME, "").replace(TIMES, "").replace(UNIT, "");
+    for (const [spelling, plain] of REWRITTEN) clean = clean.replace(spelling, plain);
     clean = clean.trim();
+    if (!clean) throw new Unreadable("В «{}» нет числа.", text);
+    const finite = (value) => {
+      if (!Number.isFinite(value)) throw new Unreadable("У «{}» нет конечного значения.", text);
+      return value;
+    };
+    const unknown = (fragment) => new Unreadable("Не понимаю «{}».", fragment);
     const tokens = [];
-    const token = /\s*(?:(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?|[.,]\d+)|([a-z]+)|([-+*/^()]))/y;
-    while (token.lastIndex < clean.length) {
+    const token = /\s*(?:(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?|[.,]\d+)|([a-z]+)|([-+*/^()%]))/y;
+    for (let at = 0; at < clean.length; at = token.lastIndex) {
       const match = token.exec(clean);
-      if (!match) throw new Unreadable();
+      if (!match) throw unknown(/^\s*(?:\p{L}+|.)/u.exec(clean.slice(at))[0]);
+      if (match[2] && !(match[2] in FUNCTIONS) && !(match[2] in CONSTANTS)) throw unknown(match[2]);
       tokens.push(match[0].trim());
     }
     let position = 0;
-    const take = (...wanted) => (wanted.includes(tokens[position]) ? tokens[position++] : "");
-    const glued = () => /^[a-z(]/.test(tokens[position] ?? "");
+    const next = () => tokens[position] ?? "";
+    const take = (...wanted) => (wanted.includes(next()) ? tokens[position++] : "");
+    const glued = () => /^[a-z(]/.test(next());
+    const twoWays = () => new Unreadable("«{}» можно прочитать двояко: поставьте скобки или знак умножения.",
+      tokens.slice(Math.max(position - 2, 0), position + 1).join(""));
     const sum = () => {
       let value = product();
       for (let sign; (sign = take("+", "-")); ) value = sign === "+" ? value + product() : value - product();
@@ -49,7 +73,7 @@
         } else if (!glued()) {
           return finite(value);
         } else if (divided) {
-          throw new Unreadable(); // 1/2π: times π or by π?
+          throw twoWays(); // 1/2π: times π or by π?
         } else {
           value *= power();
         }
@@ -61,54 +85,98 @@
       return sign === "-" ? -signed() : signed();
     };
     const power = () => {
-      const base = atom();
-      return finite(take("^") ? base ** bounded(signed) : base);
+      let base = atom();
+      if (take("^")) base = finite(base ** bounded(signed, "sqrt"));
+      while (take("%")) base /= 100;
+      return finite(base);
     };
-    const bounded = (read) => {
+    const bounded = (read, ...ends) => {
       const value = read();
-      if (glued() && tokens[position - 1] !== ")") throw new Unreadable(); // √2π: of 2 or of 2π?
+      if (glued() && tokens[position - 1] !== ")" && !ends.includes(next())) throw twoWays(); // √2π: of 2 or of 2π?
       return value;
     };
     const atom = () => {
+      const start = position;
       if (take("(")) {
         const value = sum();
-        if (!take(")")) throw new Unreadable();
+        if (!take(")")) throw new Unreadable("Скобка не закрыта: «{}».", tokens.slice(start).join(""));
         return value;
       }
       let name = take(...Object.keys(FUNCTIONS));
-      if (name) return FUNCTIONS[name](bounded(power));
+      if (name) return FUNCTIONS[name](next() === "(" ? atom() : bounded(power));
       name = take(...Object.keys(CONSTANTS));
       if (name) return CONSTANTS[name];
-      return /^[\d.,]/.test(tokens[position] ?? "") ? Number(tokens[position++].replace(",", ".")) : NaN;
+      if (/^[\d.,]/.test(next())) return Number(tokens[position++].replace(",", "."));
+      throw new Unreadable("Рядом с «{}» не хватает числа.", tokens.slice(Math.max(position - 1, 0), position + 1).join(""));
     };
     const value = finite(sum());
-    if (position !== tokens.length) throw new Unreadable();
+    if (position !== tokens.length) throw unknown(next());
     return value;
   }
 
-  function parse(text) {
+  const unit = (value, digits) => 10 ** (Math.floor(Math.log10(Math.abs(value))) - digits + 1);
+  const shortened = (number, digits) =>
+    Math.abs(number - Number(number.toExponential(digits - 1))) <= 1e-12 * Math.abs(number);
+
+  function hasDigits(number, value, digits) {
+    const error = Math.abs(number - value);
+    if (digits === null || value === 0) return error <= 1e-9 * Math.abs(value);
+    const cutOff = Math.abs(number) <= Math.abs(value) && number * value > 0 && shortened(number, digits);
+    return error <= 0.5001 * unit(value, digits) || (cutOff && error < unit(value, digits));
+  }
+
+  function isRounded(number, value, digits) {
+    if (value === 0 || number === 0) return false;
+    for (let k = 1; k < digits; k += 1) {
+      if (shortened(number, k) && Math.abs(number - value) <= 0.5001 * unit(value, k)) return true;
+    }
+    return false;
+  }
+
+  const RIGHT = "✓", CLOSE = "≈", WRONG = "✗";
+
+  function judgeNumber(quiz, number) {
+    const nearest = (entries) =>
+      entries.reduce((a, b) => (Math.abs(number - b.value) < Math.abs(number - a.value) ? b : a));
+    const right = quiz.answers[0];
+    const exact = quiz.answers.filter((entry) => hasDigits(number, entry.value, quiz.digits));
+    if (exact.length) return [nearest(exact) === right ? RIGHT : WRONG, nearest(exact).message];
+    if (quiz.digits !== null) {
+      const rough = quiz.answers.filter((entry) => isRounded(number, entry.value, quiz.digits));
+      if (rough.length && !rough.includes(right)) return [WRONG, nearest(rough).message];
+      if (rough.length > 1) return [WRONG, quiz.vague];
+      const near = nearest(quiz.answers) === right && Math.abs(number - right.value) <= 0.03 * Math.abs(right.value);
+      if (rough.length || near) return [CLOSE, quiz.rough];
+    }
+    return [WRONG, quiz.otherwise];
+  }
+
+  function judgeText(quiz, answer) {
+    let text = answer.trim();
+    if (!text) return [WRONG, quiz.empty];
+    const sign = /^(?:0\s*[<≤]=?\s*)?(?:\p{L}[\p{L}\p{N}_]*\s*)?[<>≤≥]=?\s*/u.exec(text);
+    if (sign && !quiz.bound) return [WRONG, quiz.noInequality];
     try {
-      return evaluate(text);
+      return judgeNumber(quiz, parse(sign ? text.slice(sign[0].length) : text));
     } catch (error) {
-      if (error instanceof Unreadable) return NaN;
+      if (error instanceof Unreadable) return [WRONG, quiz.unreadable.replace("{}", error.message)];
       throw error;
     }
   }
 
-  function judge(quiz, form) {
-    if (quiz.kind === "number") {
-      const text = form.elements.answer.value;
-      if (!text.trim()) return [false, quiz.empty];
-      const value = parse(text);
-      if (Number.isNaN(value)) return [false, quiz.unreadable];
-      const index = quiz.answers.findIndex((entry) => Math.abs(value - entry.value) <= entry.within);
-      return [index === 0, index < 0 ? quiz.otherwise : quiz.answers[index].message];
-    }
-    const boxes = [...form.querySelectorAll("input")];
-    if (!boxes.some((box) => box.checked)) return [false, quiz.empty];
+  // «several»: first how many marks are wrong, from the second selection on one of them with its reason.
+  function judgeMarks(quiz, marks, tried) {
+    if (!marks.includes(true)) return [WRONG, quiz.empty];
     const several = quiz.kind === "several";
-    const wrong = quiz.options.find((option, i) => boxes[i].checked !== option.true && (several || !option.true));
-    return wrong ? [false, wrong.message] : [true, quiz.right];
+    const wrong = quiz.options.filter((option, i) => marks[i] !== option.true && (several || marks[i]));
+    if (!wrong.length) return [RIGHT, quiz.right];
+    if (!several) return [WRONG, wrong[0].message];
+    const selection = marks.join();
+    if (!tried.has(selection)) {
+      const reproach = tried.size ? ` ${wrong[0].message}` : "";
+      tried.set(selection, `Неверных отметок: ${wrong.length} из ${quiz.options.length}.${reproach}`);
+    }
+    return [WRONG, tried.get(selection)];
   }
 
   function decode(code) {
@@ -120,17 +188,21 @@
     for (const form of document.querySelectorAll("form.quiz")) {
       const quiz = decode(form.dataset.quiz);
       const verdict = form.querySelector(".quiz-verdict");
+      const tried = new Map();
       form.addEventListener("submit", (event) => {
         event.preventDefault();
-        const [passed, message] = judge(quiz, form);
-        verdict.textContent = `${passed ? "✓" : "✗"} ${message}`;
-        form.classList.toggle("passed", passed);
-        form.classList.toggle("failed", !passed);
+        const marks = [...form.querySelectorAll("input")].map((box) => box.checked);
+        const [mark, message] =
+          quiz.kind === "number" ? judgeText(quiz, form.elements.answer.value) : judgeMarks(quiz, marks, tried);
+        verdict.textContent = `${mark} ${message}`;
+        form.classList.toggle("passed", mark === RIGHT);
+        form.classList.toggle("close", mark === CLOSE);
+        form.classList.toggle("failed", mark === WRONG);
       });
       // An old verdict beside a new answer would mislead.
       form.addEventListener("input", () => {
         verdict.textContent = "";
-        form.classList.remove("passed", "failed");
+        form.classList.remove("passed", "close", "failed");
       });
     }
     // On paper every fold is open; afterwards each is as the reader left it.
@@ -142,7 +214,7 @@
     window.addEventListener("afterprint", () => closed.forEach((fold) => { fold.open = false; }));
   }
 
-  window.gradflowParse = parse;
+  window.gradflowQuiz = { parse, judgeText, judgeMarks }; // for the tests
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
 })();

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expressions import READABLE, UNREADABLE
-from gradflow.exercises import Verdict, _registry, _runner, check, status
-from gradflow.exercises._expression import parse
+from expressions import READABLE, ROUNDINGS, SELECTIONS, UNREADABLE
+from gradflow.exercises import Verdict, _registry, _runner, check, example, status
+from gradflow.exercises._expression import EXAMPLES, UnreadableError, parse
 from gradflow.exercises._function import FunctionCheck
+from gradflow.exercises._guard import Guard
 from gradflow.exercises._quiz import ChoiceCheck, NumberCheck, Option
 
 
@@ -25,18 +26,24 @@ def test_number_is_read_as_people_write_it(text: str, value: float) -> None:
     assert parse(text) == pytest.approx(value, rel=1e-14)
 
 
-@pytest.mark.parametrize("text", UNREADABLE)
-def test_what_is_no_number_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="text:"):
+@pytest.mark.parametrize(("text", "reason"), UNREADABLE.items())
+def test_what_is_no_number_is_refused_and_the_fragment_to_blame_named(text: str, reason: str) -> None:
+    with pytest.raises(UnreadableError) as raised:
         parse(text)
+    assert reason in raised.value.reason
 
 
-SIXTH = NumberCheck(
-    "sixth", 1 / 6, [(6.0, "Перевёрнуто."), (0.1767, "Опечатка из статьи.")], 0.01, 0.0, "Верно.", "Мимо."
-)
+def test_examples_of_numbers_give_no_answer_away() -> None:
+    answers = [entry for entries in _registry.pages().values() for entry in entries if isinstance(entry, NumberCheck)]
+    for text in EXAMPLES.split("; "):
+        verdicts = [entry.judge(parse(text)) for entry in answers]
+        assert not any(verdict.passed or verdict.close for verdict in verdicts), text
 
 
-@pytest.mark.parametrize("answer", ["1/6", "0,1667", 0.1667, 1 / 6, np.float32(1 / 6), torch.tensor(1 / 6)])
+SIXTH = NumberCheck("sixth", 1 / 6, [(6.0, "Перевёрнуто."), (0.1767, "Опечатка из статьи.")], 3, "Верно.", "Мимо.")
+
+
+@pytest.mark.parametrize("answer", ["1/6", "0,1667", "0,166", 0.1667, 1 / 6, np.float32(1 / 6), torch.tensor(1 / 6)])
 def test_number_is_accepted_in_every_form(answer: object) -> None:
     assert SIXTH.check(answer).passed
 
@@ -44,7 +51,8 @@ def test_number_is_accepted_in_every_form(answer: object) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [(6, "Перевёрнуто."), ("0,1767", "Опечатка"), (7, "Мимо."), ("", "пока нет"), (None, "пока нет"),
-     ("шесть", "прочитать"), ([1 / 6], "прочитать"), (torch.ones(2), "прочитать"), (float("nan"), "Мимо.")],
+     ("шесть", "Не понимаю «шесть»"), ([1 / 6], "одно число"), (torch.ones(2), "не число"), (float("nan"), "Мимо."),
+     ("x < 1/6", "а не неравенство")],
 )  # fmt: skip
 def test_wrong_number_hears_what_is_wrong(answer: object, message: str) -> None:
     verdict = SIXTH.check(answer)
@@ -56,20 +64,41 @@ def test_numbers_that_cannot_be_told_apart_are_refused() -> None:
         replace(SIXTH, mistakes=[(0.1668, "Слишком близко.")])
     with pytest.raises(ValueError, match="finite"):
         replace(SIXTH, mistakes=[(float("inf"), "Бесконечность.")])
+    with pytest.raises(ValueError, match="digits"):
+        replace(SIXTH, digits=7)
+
+
+@pytest.mark.parametrize(("value", "digits", "mistakes", "answer", "reply"), ROUNDINGS)
+def test_rounding_is_told_from_a_mistake(
+    value: float, digits: int | None, mistakes: list[float], answer: str, reply: str
+) -> None:
+    entry = NumberCheck("n", value, [(mistake, "ошибка") for mistake in mistakes], digits, "верно", "мимо")
+    assert reply in str(entry.check(answer))
+
+
+@pytest.mark.parametrize("answer", ["4", "c<4", "c < 4", "0<c<4", "0 < c <= 4", "≥ 4", "c ≤ 8/2"])
+def test_bound_may_be_written_as_an_inequality(answer: str) -> None:
+    assert NumberCheck("bound", 4.0, [], None, "Верно.", "Мимо.", bound=True).check(answer).passed
 
 
 OPTIONS = [Option("раз", True, "раз верно"), Option("два", False, "два неверно"), Option("три", True, "три верно")]
 
 
 @pytest.mark.parametrize(("answer", "message"), [
-    ("ав", None), ("в, а", None), ("АВ", None), ("а", "«в» пропущен зря. три верно"), ("абв", "«б» отмечен зря"),
+    ("ав", None), ("в, а", None), ("АВ", None), ("а", "отметок: 1 из 3."), ("абв", "отметок: 1 из 3."), ("б", "отметок: 3 из 3."),
     ("", "пока нет"), ("я", "от «а» до «в»"), (2, "от «а» до «в»"), (["а", "в"], None), ({"в", "а"}, None), (["а", 2], "от «а»"),
     ([], "пока нет"), ("а) и в).", None), ("а;в", None), ("a, B", None), ("aв", None), (torch.ones(2), "от «а» до «в»"),
 ])  # fmt: skip
 def test_several_true_options_are_all_wanted(answer: object, message: str | None) -> None:
     verdict = ChoiceCheck("several", OPTIONS, True, "Верно.").check(answer)
     assert verdict.passed == (message is None)
-    assert (message or "Верно.") in verdict.message
+    assert verdict.message.endswith(message or "Верно.") or (message or "Верно.") in verdict.message
+
+
+def test_clicking_through_several_options_gives_one_reason_for_each_new_selection() -> None:
+    entry = ChoiceCheck("several", OPTIONS, True, "Верно.")
+    replies = [entry.check(answer).message for answer in ("а", "а", "б", "абв", "а", "ба")]
+    assert replies == SELECTIONS
 
 
 def test_single_choice_explains_the_chosen_option_only() -> None:
@@ -245,7 +274,53 @@ def test_check_survives_a_thread_that_cannot_be_stopped(monkeypatch: pytest.Monk
     release = threading.Event()
     verdict = PRODUCT.check(lambda W, x: release.wait(30))
     release.set()
-    assert "бесконечный цикл" in verdict.message
+    assert "ждёт и не заканчивает" in verdict.message
+
+
+def test_slow_clock_condemns_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_runner, "SECONDS", 0.2)
+    waits_longer_than_it_may_compute = threading.Event()
+    threading.Timer(0.5, waits_longer_than_it_may_compute.set).start()
+    assert PRODUCT.check(lambda W, x: (waits_longer_than_it_may_compute.wait(30), W @ x)[1]).passed
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_automatic_derivative_is_refused_only_where_the_exercise_forbids_it(by_hand: bool) -> None:
+    def automatic(W: Tensor, x: Tensor) -> Tensor:
+        return torch.func.jacrev(lambda v: W @ v)(x) @ x
+
+    def recorded(W: Tensor, x: Tensor) -> Tensor:
+        leaf = x.clone().requires_grad_()
+        return torch.stack([torch.autograd.grad(y, leaf, retain_graph=True)[0] for y in W @ leaf]) @ x
+
+    entry = replace(PRODUCT, guard=Guard(by_hand))
+    assert entry.check(torch.mv).passed
+    for answer in (automatic, recorded):
+        verdict = entry.check(answer)
+        assert verdict.passed != by_hand and ("вычислить самим" in verdict.message) == by_hand
+
+
+def test_large_tensor_is_refused_where_the_exercise_forbids_it() -> None:
+    entry = replace(PRODUCT, guard=Guard(most_elements=lambda arguments: arguments[0].numel()))
+    assert entry.check(torch.mv).passed
+    assert "тензор из 16 чисел, а хватает 4" in entry.check(lambda W, x: torch.eye(4)[:2, :2] @ x).message
+
+
+def test_input_of_a_message_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registry, "_checks", {"page": [PRODUCT]})
+    message = PRODUCT.check(lambda W, x: W @ x + (len(x) == 5)).message
+    assert 'example("matvec", 2)' in message
+    W, x = example("matvec", 2)
+    assert len(x) == 5 and torch.equal(example("matvec", 2)[0], W)
+    with pytest.raises(ValueError, match="number:"):
+        example("matvec", 9)
+    with pytest.raises(ValueError, match="name:"):
+        example("nothing of the kind", 0)
+
+
+def test_answer_to_all_parts_at_once_hears_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registry, "_checks", {"page": [SIXTH, replace(SIXTH, name="sixth-again"), PRODUCT]})
+    assert "«sixth», «sixth-again»" in check("sixth", (1 / 6, 1 / 6)).message
 
 
 def test_global_state_of_torch_comes_back() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gradflow.exercises._function import Arguments, FunctionCheck
+from gradflow.exercises._guard import Guard
 from gradflow.exercises._quiz import ChoiceCheck, NumberCheck, Option
 from gradflow.exercises._registry import register
 
@@ -24,10 +25,10 @@ def number(
     value: float,
     *,
     mistakes: Sequence[tuple[float, str]],
-    rtol: float = 0.01,
-    atol: float = 0.0,
+    digits: int | None,
     right: str = "Верно.",
     otherwise: str = "Пока не то. Загляните в подсказку.",
+    bound: bool = False,
 ) -> None:
     """Register an exercise whose answer is a number.
 
@@ -35,14 +36,15 @@ def number(
         name: of the exercise (label ``ex-<name>``) or, for a further field of it, ``<name>-…``.
         value: the right answer, best computed here from its formula.
         mistakes: pairs (usual wrong number, why it is wrong).
-        rtol, atol: an answer within ``max(rtol * |value|, atol)`` counts as the value.
+        digits: significant digits that are asked, 1 to 4 (the page says so); ``None``: the number itself.
         right: what to say to the right answer.
         otherwise: what to say to a wrong answer that is none of the mistakes.
+        bound: the number bounds what is asked about, so «c < 4» is read as well as «4».
 
     Raises:
         ValueError: a number is not finite, or two of them cannot be told apart, or the name is taken.
     """
-    register(_page(), NumberCheck(name, value, mistakes, rtol, atol, right, otherwise))
+    register(_page(), NumberCheck(name, value, mistakes, digits, right, otherwise, bound))
 
 
 def choice(
@@ -79,6 +81,8 @@ def function(
     rtol: float = 1e-8,
     atol: float = 1e-10,
     right: str = "Верно.",
+    by_hand: bool = False,
+    most_elements: Callable[[Sequence[Any]], int] | None = None,
 ) -> None:
     """Register an exercise whose answer is a function.
 
@@ -94,15 +98,18 @@ def function(
         changes: positions of the arguments which the answer may change in place.
         observe: from the arguments after the call and the result, what to compare with the reference.
         rtol, atol: tolerances of the comparison.
+        by_hand: the answer may not differentiate automatically.
+        most_elements: from the arguments, how many elements a tensor that the answer makes may have.
         name, right: as for ``number``.
 
     Raises:
         ValueError: the name is taken.
     """
-    register(
-        _page(),
-        FunctionCheck(name, reference, cases, mistakes, properties, refuses, changes, observe, rtol, atol, right),
+    guard = Guard(by_hand, most_elements)
+    entry = FunctionCheck(
+        name, reference, cases, mistakes, properties, refuses, changes, observe, rtol, atol, right, guard
     )
+    register(_page(), entry)
 
 
 def _page() -> str:

@@ -7,7 +7,7 @@ import inspect
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gradflow.book.prose import number
 from gradflow.exercises import _runner
+from gradflow.exercises._guard import Guard
 from gradflow.exercises._verdict import Verdict
 
 Arguments = tuple[Any, ...]
@@ -36,11 +37,16 @@ class FunctionCheck:
     rtol: float
     atol: float
     right: str
+    guard: Guard = field(default_factory=Guard)
 
     def inputs(self) -> list[Arguments]:
         """The arguments of every call, the same in each run."""
         generator = torch.Generator().manual_seed(zlib.crc32(self.name.encode()))
         return [tuple(case) for case in self.cases(generator)]
+
+    def example(self, number: int) -> Arguments:
+        """The arguments of call ``number``; those that must be refused stand after the others."""
+        return [*self.inputs(), *(_clone(arguments) for arguments, _ in self.refuses)][number]
 
     def check(self, answer: object) -> Verdict:
         """Verdict on a function; the first thing wrong is the one reported."""
@@ -56,9 +62,9 @@ class FunctionCheck:
         assert callable(answer)
         inputs = self.inputs()
         given = [_clone(case) for case in inputs]
-        started = time.perf_counter()
+        started = time.process_time()
         wanted = [self._outcome(self.reference, case) for case in inputs]
-        run = _runner.run(answer, given, usual=time.perf_counter() - started)
+        run = _runner.run(answer, given, usual=time.process_time() - started, guard=self.guard)
         # A failed call may have left its arguments half-changed: only finished calls are judged.
         seen = [
             self._observe(after, result, right)
@@ -74,13 +80,15 @@ class FunctionCheck:
                 complaint = "\n".join(filter(None, [self._cause(inputs, seen, wanted), _capital(difference)]))
             complaint = complaint or self._broken_property(given[i], result)
             if complaint:
-                return Verdict(False, f"{complaint}\nВход: {self._describe(inputs[i])}.{note}")
+                return Verdict(False, f"{complaint}\n{self._input(i, inputs[i])}{note}")
         if run.complaint():
-            where = self._describe(inputs[len(run.results)])
-            return Verdict(False, f"{run.complaint()}\nВход: {where}.{note}")
-        for arguments, message in self.refuses:
-            if not isinstance(_runner.run(answer, [_clone(arguments)]).error, ValueError):
-                return Verdict(False, f"{message}\nВход: {self._describe(arguments)}.{note}")
+            i = len(run.results)
+            return Verdict(False, f"{run.complaint()}\n{self._input(i, inputs[i])}{note}")
+        for i, (arguments, message) in enumerate(self.refuses, start=len(inputs)):
+            error = _runner.run(answer, [_clone(arguments)]).error
+            if not isinstance(error, ValueError):
+                raised = f" Сейчас здесь {type(error).__name__}." if error else ""
+                return Verdict(False, f"{message}{raised}\n{self._input(i, arguments)}{note}")
         return Verdict(True, self.right + note)
 
     def _wrong_kind(self, answer: object) -> str:
@@ -163,6 +171,10 @@ class FunctionCheck:
                 return False  # wrong in another way, or also where the mistake does no harm
             differs = differs or wrong
         return differs
+
+    def _input(self, number: int, case: Arguments) -> str:
+        """The arguments of a call in words, and how to get them."""
+        return f'Вход: {self._describe(case)}. Получить его: example("{self.name}", {number}).'
 
     def _describe(self, case: Arguments) -> str:
         names = inspect.signature(self.reference).parameters

@@ -6,8 +6,10 @@ import difflib
 import importlib
 import re
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from gradflow.exercises._function import FunctionCheck
+from gradflow.exercises._quiz import NumberCheck
 from gradflow.exercises._verdict import Status, Verdict
 
 ALL_NAMES = "Все имена показывает status()."
@@ -82,10 +84,38 @@ def check(name: str, answer: object) -> Verdict:
         known = [entry.name for entries in pages().values() for entry in entries]
         close = ", ".join(f"«{other}»" for other in difflib.get_close_matches(str(name), known))
         return Verdict(False, f"Задачи с именем «{name}» нет. {f'Есть похожие: {close}.' if close else ALL_NAMES}")
+    if isinstance(entry, NumberCheck) and isinstance(answer, (tuple, list, dict)) and len(parts := _parts(entry)) > 1:
+        return Verdict(False, f"У каждой части этой задачи своё имя: {', '.join(f'«{part}»' for part in parts)}.")
     verdict = entry.check(answer)
     if verdict.passed:
         _done.add(entry.name)
     return verdict
+
+
+def example(name: str, number: int) -> tuple[Any, ...]:
+    """Arguments with which a check calls the answer: those that its message names.
+
+    Args:
+        name: of an exercise with code.
+        number: as the message gives it, from 0.
+
+    Raises:
+        ValueError: there is no such exercise or no such call.
+    """
+    entry = find(str(name).removeprefix("ex-"))
+    if not isinstance(entry, FunctionCheck):
+        raise ValueError(f"name: expected the name of an exercise with code, got {name!r}")
+    try:
+        return entry.example(number)
+    except (IndexError, TypeError):
+        raise ValueError(f"number: expected the number of a call of {name}, got {number!r}") from None
+
+
+def _parts(entry: Check) -> list[str]:
+    """Names of the numbers and choices of the exercise that the entry belongs to."""
+    page = next(name for name, entries in _checks.items() if entry in entries)
+    names = [other.name for other in _checks[page] if not isinstance(other, FunctionCheck)]
+    return [name for name in names if name.startswith(entry.name) or entry.name.startswith(name)]
 
 
 def status(page: str | None = None) -> Status:

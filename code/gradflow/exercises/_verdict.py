@@ -5,26 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-DONE, NOT_DONE = "✓", "✗"
+DONE, CLOSE, NOT_DONE = "✓", "≈", "✗"
 
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """The outcome of one check: ``passed`` and a Russian ``message`` of one or more lines."""
+    """The outcome of one check: ``passed``, or ``close`` to it, and a Russian ``message`` of one or more lines."""
 
     passed: bool
     message: str
+    close: bool = False
+
+    @property
+    def mark(self) -> str:
+        """``✓``, ``≈`` or ``✗``."""
+        return DONE if self.passed else CLOSE if self.close else NOT_DONE
 
     def __repr__(self) -> str:
-        return f"{DONE if self.passed else NOT_DONE} {self.message}"
+        return f"{self.mark} {self.message}"
 
     def _repr_html_(self) -> str:
         # Only the border is coloured: text keeps the contrast of the light or dark theme around it.
-        colour = "#1a7f37" if self.passed else "#cf222e"
-        mark = DONE if self.passed else NOT_DONE
+        colour = {DONE: "#1a7f37", CLOSE: "#9a6700", NOT_DONE: "#cf222e"}[self.mark]
         lines = "<br>".join(escape(line) for line in self.message.splitlines())
         style = f"border-left: 4px solid {colour}; padding: 0.3em 0.8em"
-        return f'<div class="verdict" style="{style}">{mark} {lines}</div>'
+        return f'<div class="verdict" style="{style}">{self.mark} {lines}</div>'
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bookmaker import SITE
 from browser.opening import OpenPage
 from browser.test_pages import RULES
-from expressions import READABLE, UNREADABLE
-from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck
+from expressions import READABLE, ROUNDINGS, SELECTIONS, UNREADABLE
+from gradflow.exercises._expression import UnreadableError, parse
+from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck, Option
 from gradflow.exercises._registry import pages
 from playwright.sync_api import Locator, Page
 
@@ -56,21 +58,52 @@ def answers_to_try(entry: NumberCheck | ChoiceCheck) -> list[str]:
         return [repr(float(value)).replace(".", ",") for value in values] + ["", "много"]
     letters = LETTERS[: len(entry.options)]
     true = "".join(letter for letter, option in zip(letters, entry.options, strict=True) if option.true)
-    return [true, "", *letters] + ([letters] if entry.several else [])
+    return [true, "", *letters, *letters] + ([letters] if entry.several else [])
 
 
 def test_numbers_are_read_as_in_python(sheet: Page) -> None:
-    texts = [*READABLE, *UNREADABLE]
-    seen = dict(zip(texts, sheet.evaluate("(texts) => texts.map(gradflowParse)", texts), strict=True))
-    for text, value in READABLE.items():
-        assert seen[text] == pytest.approx(value, rel=1e-12), text
-    assert [text for text in UNREADABLE if seen[text] == seen[text]] == []
+    seen = sheet.evaluate("(texts) => texts.map(gradflowQuiz.parse)", list(READABLE))
+    for text, value in zip(READABLE, seen, strict=True):
+        assert value == pytest.approx(READABLE[text], rel=1e-12), text
+
+
+def test_what_is_no_number_is_refused_for_the_same_reason_as_in_python(sheet: Page) -> None:
+    reason = "(text) => { try { return gradflowQuiz.parse(text); } catch (error) { return error.message; } }"
+    for text in UNREADABLE:
+        with pytest.raises(UnreadableError) as raised:
+            parse(text)
+        assert sheet.evaluate(reason, text) == raised.value.reason, text
+
+
+@pytest.mark.parametrize(("value", "digits", "mistakes", "answer", "reply"), ROUNDINGS)
+def test_rounding_is_judged_as_in_python(
+    value: float, digits: int | None, mistakes: list[float], answer: str, reply: str, sheet: Page
+) -> None:
+    entry = NumberCheck("n", value, [(mistake, "ошибка") for mistake in mistakes], digits, "верно", "мимо")
+    judged = sheet.evaluate("([quiz, text]) => gradflowQuiz.judgeText(quiz, text).join(' ')", [entry.field(), answer])
+    assert judged == str(entry.check(answer)) and reply in judged
+
+
+def test_inequality_is_read_as_in_python(sheet: Page) -> None:
+    for bound in (True, False):
+        entry = NumberCheck("n", 4.0, [], None, "верно", "мимо", bound)
+        for answer in ("4", "c<4", "0 < c <= 4", "≥ 4", "c ≤ 8/2", "x", "c <"):
+            judged = sheet.evaluate("([quiz, text]) => gradflowQuiz.judgeText(quiz, text).join(' ')", [entry.field(), answer])
+            assert judged == str(entry.check(answer)), (bound, answer)
+
+
+def test_clicking_through_the_options_hears_what_it_hears_in_python(sheet: Page) -> None:
+    options = [Option("раз", True, "раз верно"), Option("два", False, "два неверно"), Option("три", True, "три верно")]
+    quiz = ChoiceCheck("several", options, True, "Верно.").field()
+    marks = [[letter in answer for letter in "абв"] for answer in ("а", "а", "б", "абв", "а", "аб")]
+    script = "([quiz, all]) => { const tried = new Map(); return all.map((m) => gradflowQuiz.judgeMarks(quiz, m, tried)[1]); }"
+    assert sheet.evaluate(script, [quiz, marks]) == SELECTIONS
 
 
 @pytest.mark.parametrize("page", QUIZZES)
 def test_page_and_python_give_the_same_verdict(page: str, site: str, open_page: OpenPage) -> None:
     with open_page(f"{site}book/{page}.html") as opened:
-        for entry in QUIZZES[page]:
+        for entry in map(replace, QUIZZES[page]):  # a fresh one has seen no selection yet
             for answer in answers_to_try(entry):
                 assert submit(opened.page, entry, answer) == str(entry.check(answer)), (entry.name, answer)
 
