@@ -97,3 +97,33 @@ def test_clipping_bounds_the_step_and_lets_more_descents_arrive() -> None:
     assert plain.diff(dim=0).norm(dim=1).max() > 1
     arrived = [int((loss_and_gradient(path[-1])[0] < 0.01).sum()) for path in (plain, clipped)]
     assert arrived[0] < arrived[1] == start.shape[1]
+
+
+def test_doubled_matrix_need_not_explode_and_a_quarter_slope_may() -> None:
+    h, product = torch.zeros(8, dtype=torch.float64), torch.eye(8, dtype=torch.float64)
+    for _ in range(20):
+        h = torch.tanh(2 * h + 3)
+        product = torch.diag(1 - h**2) @ (2 * product)
+    assert torch.linalg.matrix_norm(product, 2) < 1e-40
+
+
+def test_adam_restores_only_a_parameter_whose_gradient_has_no_near_terms() -> None:
+    net = uniform(nn.RNN(2, 32))
+    x = 0.3 * torch.randn(20, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x[1:, 0] = 0.0  # the first input speaks at the first step only
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+    before = net.weight_ih_l0.detach().clone()
+    net(x)[0][-1].square().sum().backward()
+    gradient = net.weight_ih_l0.grad.norm(dim=0)
+    optimizer.step()
+    step = (net.weight_ih_l0 - before).norm(dim=0)
+    assert gradient[0] < 1e-3 * gradient[1]
+    assert step[0] > 0.5 * step[1]
+
+
+def test_saturated_attention_loses_weight_and_derivative_together() -> None:
+    logits = torch.tensor([20.0, 0.0], dtype=torch.float64, requires_grad=True)
+    weight = logits.softmax(0)[1]
+    (derivative,) = torch.autograd.grad(weight, logits)
+    assert weight.item() == pytest.approx(math.exp(-20), rel=1e-6)
+    assert derivative[1].item() == pytest.approx(weight.item(), rel=1e-6)
