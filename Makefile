@@ -12,7 +12,9 @@ FREE_CHOICE := _build/lock
 .DELETE_ON_ERROR:
 .PHONY: book test serve clean lock
 
+# What was written and read before goes, the executed pages stay: the site is that of a clean build.
 book: .venv/book-installed
+	rm -rf _build/html _build/.doctrees _build/jupyter_execute
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	$(BIN)/python book/_ext/check_site.py _build/html
 

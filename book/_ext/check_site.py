@@ -32,7 +32,16 @@ SPOKEN = ("alt", "aria-label", "data-bs-title", "placeholder", "title")
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 LOADED = {"audio": "src", "embed": "src", "iframe": "src", "img": "src", "link": "href", "object": "data",
           "script": "src", "source": "src", "video": "src"}  # fmt: skip
-LINKS_THAT_LOAD = {"stylesheet", "icon", "preload", "modulepreload", "prefetch", "preconnect", "dns-prefetch", "manifest"}
+LINKS_THAT_LOAD = {
+    "stylesheet",
+    "icon",
+    "preload",
+    "modulepreload",
+    "prefetch",
+    "preconnect",
+    "dns-prefetch",
+    "manifest",
+}
 SHORT_ALT = 20
 
 
@@ -142,7 +151,9 @@ class Page(HTMLParser):
         elif element.tag == "svg" and not (
             element.attributes.get("aria-hidden") == "true"
             or element.attributes.get("aria-label")
-            or self.inside(lambda outer: outer.attributes.get("role") == "img" and bool(outer.attributes.get("aria-label")))
+            or self.inside(
+                lambda outer: outer.attributes.get("role") == "img" and bool(outer.attributes.get("aria-label"))
+            )
         ):
             self.report("drawing without a description", "give it role=img and aria-label, or aria-hidden")
 
@@ -175,7 +186,12 @@ class Page(HTMLParser):
         if found := RAW_MARKUP.search(data):
             self.report(f"raw markup «{found[0].strip()}»", "repair the markup of the page at this place")
         words = data.strip()
-        if ENGLISH.search(words) and not CYRILLIC.search(words) and words not in INTERFACE_WORDS and self.is_interface():
+        if (
+            ENGLISH.search(words)
+            and not CYRILLIC.search(words)
+            and words not in INTERFACE_WORDS
+            and self.is_interface()
+        ):
             self.report(f"«{words}» is English", "translate it in book/_ext/chapter/russian.py")
 
     def is_interface(self) -> bool:
@@ -224,7 +240,10 @@ def check(site: Path, build_paths: list[str]) -> list[Finding]:
     findings = [finding for page in pages.values() for finding in page.findings]
     findings += broken_links(pages, site)
     for file in sorted(site.rglob("*")):
-        if file.suffix in {".css", ".html", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"} and "mathjax" not in file.parts:
+        if (
+            file.suffix in {".css", ".html", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"}
+            and "mathjax" not in file.parts
+        ):
             findings += faults_of_text(file, build_paths)
     return findings
 

@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
 SAMPLE = (ROOT / "tests" / "book" / "build" / "sample.md").read_text(encoding="utf-8")
-CONFIGURATION = ["_config.yml", "requirements.txt", "constraints.txt", "code", "book/_ext", "book/_static", "book/matplotlibrc"]
+CONFIGURATION = [
+    "_config.yml",
+    "requirements.txt",
+    "constraints.txt",
+    "code",
+    "book/_ext",
+    "book/_static",
+    "book/matplotlibrc",
+]
 
 KERNEL = """---
 jupytext:

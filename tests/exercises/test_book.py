@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from chapter.page_source import pages
+from chapter.exercise_source import exercises_of_pages
 
 BOOK = Path(__file__).parents[2] / "book"
-EXERCISES = [exercise for entries in pages(BOOK).values() for exercise in entries]
+EXERCISES = [exercise for entries in exercises_of_pages(BOOK).values() for exercise in entries]
 
 
 def test_every_lesson_lasts_ninety_minutes() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from chapter.page_source import Exercise, pages
+from chapter.exercise_source import Exercise, exercises_of_pages
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck
 from gradflow.exercises._registry import pages as registered
 from tables import TABLES
 
 BOOK = Path(__file__).parents[2] / "book"
-EXERCISES = [(page, exercise) for page, entries in pages(BOOK).items() for exercise in entries]
+EXERCISES = [(page, exercise) for page, entries in exercises_of_pages(BOOK).items() for exercise in entries]
 CHECKS = [(page, entry) for page, entries in registered().items() for entry in entries]
 PREAMBLE = "import torch\nfrom torch import nn\nfrom gradflow.exercises import check, status\n"
 

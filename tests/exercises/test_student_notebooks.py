@@ -12,12 +12,12 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from chapter.page_source import Exercise, formulas, pages
+from chapter.exercise_source import Exercise, exercises_of_pages, formulas
 from chapter.student_notebooks import has_notebook, make_notebook, plain_markdown
 from gradflow.exercises import Verdict, _registry, status
 
 BOOK = Path(__file__).parents[2] / "book"
-PAGES = {name: entries for name, entries in pages(BOOK).items() if has_notebook(entries)}
+PAGES = {name: entries for name, entries in exercises_of_pages(BOOK).items() if has_notebook(entries)}
 
 
 def notebook_of(page: str) -> nbformat.NotebookNode:

@@ -2,7 +2,24 @@
 
 from sphinx.application import Sphinx
 
-MODULES = ["bibliography", "charts", "execution", "exercises", "mathjax", "notebooks", "output", "proofs", "russian", "strict", "student_notebooks"]
+MODULES = [
+    "answer_fields",
+    "bibliography",
+    "charts",
+    "execution",
+    "executed_notebooks",
+    "exercises",
+    "exercise_tables",
+    "failed_builds",
+    "mathjax",
+    "proofs",
+    "root_redirect",
+    "russian",
+    "solutions",
+    "student_notebooks",
+    "table_corners",
+    "unused_files",
+]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

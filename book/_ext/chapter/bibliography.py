@@ -103,5 +103,7 @@ class RussianStyle(UnsortedStyle):
 def setup(app: Sphinx) -> dict[str, bool]:
     """Make both styles known by name."""
     register_plugin("pybtex.style.formatting", "russian", RussianStyle)
-    sphinxcontrib.bibtex.plugin.register_plugin("sphinxcontrib.bibtex.style.referencing", "russian", RussianReferenceStyle)
+    sphinxcontrib.bibtex.plugin.register_plugin(
+        "sphinxcontrib.bibtex.style.referencing", "russian", RussianReferenceStyle
+    )
     return {"parallel_read_safe": True, "parallel_write_safe": True}

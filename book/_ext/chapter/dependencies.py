@@ -40,7 +40,9 @@ def parse_cells(cells: Iterable[str]) -> ast.Module:
     body: list[ast.stmt] = []
     for cell in cells:
         try:
-            body += ast.parse("\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in cell.splitlines())).body
+            body += ast.parse(
+                "\n".join("pass" if re.match(r"\s*[%!]", line) else line for line in cell.splitlines())
+            ).body
         except SyntaxError:
             continue
     return ast.Module(body, [])
@@ -71,7 +73,9 @@ class Package:
     @cached_property
     def data(self) -> list[Path]:
         """All files of the package that are not source."""
-        files = (file for file in (self.code / PACKAGE).rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+        files = (
+            file for file in (self.code / PACKAGE).rglob("*") if file.is_file() and "__pycache__" not in file.parts
+        )
         return [file for file in files if file.suffix not in {".py", ".typed"}]
 
     def data_named_in(self, tree: ast.Module) -> set[Path]:

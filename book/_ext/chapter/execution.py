@@ -68,7 +68,9 @@ def read_pages(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, Exec
     return pages
 
 
-def find_changed(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+def find_changed(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> list[str]:
     """Name the pages that must be read again because something that their cells use has changed."""
     before = getattr(env, "chapter_states", {})
     app.chapter_pages = read_pages(env, sorted(env.found_docs))
@@ -80,7 +82,10 @@ def longest_first(pages: Iterable[ExecutablePage], seconds: dict[str, float]) ->
     """Sort pages by the time of their last execution; a page never executed comes before, those with most code first."""
     return sorted(
         pages,
-        key=lambda page: (seconds.get(page.docname, float("inf")), sum(len(cell.source) for cell in page.notebook.cells)),
+        key=lambda page: (
+            seconds.get(page.docname, float("inf")),
+            sum(len(cell.source) for cell in page.notebook.cells),
+        ),
         reverse=True,
     )
 

@@ -6,30 +6,14 @@ in the finished pages.
 
 import re
 from gettext import NullTranslations
+from html import escape
+from html.parser import HTMLParser
 from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.locale import translators
 
 CATALOGUES = {
-    "proof": {
-        "Theorem": "Теорема",
-        "Lemma": "Лемма",
-        "Definition": "Определение",
-        "Remark": "Замечание",
-        "Corollary": "Следствие",
-        "Proposition": "Утверждение",
-        "Example": "Пример",
-        "Algorithm": "Алгоритм",
-        "Assumption": "Предположение",
-        "Conjecture": "Гипотеза",
-        "Criterion": "Признак",
-        "Property": "Свойство",
-        "Observation": "Наблюдение",
-        "Notation": "Обозначение",
-        "Axiom": "Аксиома",
-        "Proof": "Доказательство",
-    },
     "sphinx": {
         "Back to top": "Наверх",
         "Color mode": "Светлая или тёмная тема",
@@ -42,17 +26,16 @@ CATALOGUES = {
     },
 }
 
-HARD_CODED = {
-    '<nav class="bd-links bd-docs-nav" aria-label="Main">': '<nav class="bd-links bd-docs-nav" aria-label="Оглавление">',
-    '<nav aria-label="Page">': '<nav aria-label="На этой странице">',
-    'title="Toggle primary sidebar"': 'title="Оглавление" aria-label="Оглавление"',
-    'title="Toggle secondary sidebar"': 'title="На этой странице" aria-label="На этой странице"',
-    '<div id="pst-primary-sidebar" class': '<div id="pst-primary-sidebar" role="complementary" aria-label="Боковая панель" class',
-    'role="doc-biblioentry"': 'role="listitem"',  # deprecated, and not allowed on a div
-    '<summary aria-label="Toggle hidden content">': "<summary>",
-}
-
-EMPTY_HEADER = re.compile(r'<th class="head[^"]*"><p></p></th>')  # the corner of a table heads nothing
+# Start tags that templates hard-code: name, attributes by which they are known, attributes that they get.
+HARD_CODED: list[tuple[str, dict[str, str], dict[str, str | None]]] = [
+    ("nav", {"aria-label": "Main"}, {"aria-label": "Оглавление"}),
+    ("nav", {"aria-label": "Page"}, {"aria-label": "На этой странице"}),
+    ("button", {"title": "Toggle primary sidebar"}, {"title": "Оглавление", "aria-label": "Оглавление"}),
+    ("button", {"title": "Toggle secondary sidebar"}, {"title": "На этой странице", "aria-label": "На этой странице"}),
+    ("div", {"id": "pst-primary-sidebar"}, {"role": "complementary", "aria-label": "Боковая панель"}),
+    ("div", {"role": "doc-biblioentry"}, {"role": "listitem"}),  # deprecated, and not allowed on a div
+    ("summary", {"aria-label": "Toggle hidden content"}, {"aria-label": None}),  # the text says it
+]
 
 
 class Table(NullTranslations):
@@ -67,15 +50,51 @@ class Table(NullTranslations):
         return self.words[message] if message in self.words else super().gettext(message)
 
 
-def replace_hard_coded(app: Sphinx, error: Exception | None) -> None:
+class Translator(HTMLParser):
+    """Finds the start tags that templates hard-code; everything else is kept to the byte."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.html = html
+        self.lines = [0, *(found.end() for found in re.finditer("\n", html))]
+        self.replacements: list[tuple[int, int, str]] = []  # start, end, text
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Give the tag its new attributes if it is one of those above."""
+        attributes = dict(attrs)
+        for name, known, changes in HARD_CODED:
+            if tag == name and known.items() <= attributes.items():
+                merged = {
+                    key: value
+                    for key, value in {**attributes, **changes}.items()
+                    if key not in changes or changes[key] is not None
+                }
+                text = "".join(
+                    f" {key}" if value is None else f' {key}="{escape(value)}"' for key, value in merged.items()
+                )
+                line, column = self.getpos()
+                start = self.lines[line - 1] + column
+                self.replacements.append((start, start + len(self.get_starttag_text() or ""), f"<{tag}{text}>"))
+                return
+
+    def result(self) -> str:
+        """The page with the tags replaced."""
+        pieces, done = [], 0
+        for start, end, text in self.replacements:
+            pieces += [self.html[done:start], text]
+            done = end
+        return "".join([*pieces, self.html[done:]])
+
+
+def translate_pages(app: Sphinx, error: Exception | None) -> None:
     """Translate what no catalogue reaches."""
     if error or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
-        text = translated = page.read_text(encoding="utf-8")
-        for english, russian in HARD_CODED.items():
-            translated = translated.replace(english, russian)
-        translated = EMPTY_HEADER.sub("<td></td>", translated)
+        text = page.read_text(encoding="utf-8")
+        translated = Translator(text).result()
         if translated != text:
             page.write_text(translated, encoding="utf-8", newline="\n")
 
@@ -84,5 +103,5 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Let every catalogue fall back to the words above."""
     for catalogue, words in CATALOGUES.items():
         translators["general", catalogue].add_fallback(Table(words))
-    app.connect("build-finished", replace_hard_coded)
+    app.connect("build-finished", translate_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

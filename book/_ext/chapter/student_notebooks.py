@@ -8,16 +8,18 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
+from html import escape
 from pathlib import Path
 
 import nbformat
-from gradflow.exercises._quiz import LETTERS, ChoiceCheck
-from gradflow.exercises._registry import find
+from docutils import nodes
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from chapter.page_source import Exercise, formulas, pages, russian_minutes
+from chapter.exercise_source import Exercise, exercises_of_pages, formulas, russian_minutes
+from gradflow.exercises._quiz import LETTERS, ChoiceCheck
+from gradflow.exercises._registry import find
 
 PREAMBLE = """import torch
 from torch import nn
@@ -38,6 +40,12 @@ _ROLE = re.compile(r"\{([\w:]+)\}`([^`<]*?)\s*(?:<([^`>]+)>)?`")
 def notebook_uri(docname: str) -> str:
     """Where the notebook of a page lies, from the root of the site."""
     return f"notebooks/{docname.rpartition('/')[2]}.ipynb"
+
+
+def notebook_link(docname: str, section: str, text: str) -> nodes.raw:
+    """A link on the page ``docname`` that saves the notebook of ``section``."""
+    uri = "../" * docname.count("/") + notebook_uri(section)
+    return nodes.raw("", f'<a class="reference internal" href="{uri}" download>{escape(text)}</a>', format="html")
 
 
 def has_notebook(exercises: list[Exercise]) -> bool:
@@ -147,7 +155,7 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
         return
     folder = Path(app.outdir, "notebooks")
     source = Path(app.srcdir, "book")
-    for name, exercises in pages(source).items():
+    for name, exercises in exercises_of_pages(source).items():
         docname = f"book/{name}"
         if docname not in app.env.titles or not has_notebook(exercises):
             continue

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
 from bookmaker import KERNEL, build, small_book
 from chapter.dependencies import Package
 from chapter.execution import ExecutablePage, longest_first
-from nbformat.v4 import new_code_cell, new_notebook
 
 PAGE = (
     KERNEL
@@ -52,7 +53,9 @@ def package(tmp_path: Path) -> Package:
 def used(package: Package, *cells: str) -> set[str]:
     """Names of the files of the package on which the cells depend, without those of the packages themselves."""
     folder = package.code / "gradflow"
-    files = [file for file in package.files_of_page(cells) if file.is_relative_to(folder) and file.name != "__init__.py"]
+    files = [
+        file for file in package.files_of_page(cells) if file.is_relative_to(folder) and file.name != "__init__.py"
+    ]
     return {file.relative_to(folder).as_posix() for file in files}
 
 
@@ -128,7 +131,13 @@ def printed_on_page(book: Path) -> list[str]:
     passed, log = build(book)
     assert passed, log
     html = (book / "_build" / "html" / "book" / "page.html").read_text(encoding="utf-8")
-    return html.split('<div class="output stream')[1].split("<pre>")[1].split("</pre>")[0].replace("<span></span>", "").split()
+    return (
+        html.split('<div class="output stream')[1]
+        .split("<pre>")[1]
+        .split("</pre>")[0]
+        .replace("<span></span>", "")
+        .split()
+    )
 
 
 def test_edit_of_a_used_module_executes_again_and_of_prose_or_another_module_does_not(book: Path) -> None:

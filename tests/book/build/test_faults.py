@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from bookmaker import KERNEL, SAMPLE, build, small_book
 
 CELL = "\n```{code-cell} ipython3\n%s\n```\n"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from bookmaker import SAMPLE, build, small_book
 from nbclient import NotebookClient
+
+from bookmaker import SAMPLE, build, small_book
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,9 @@ def test_references_are_declined(article: str) -> None:
 
 
 def test_chart_is_an_image_with_its_conclusion(article: str) -> None:
-    assert article.count('role="img" aria-label="Левая кривая растёт от 1 до 4, правая с той же скоростью падает."') == 1
+    assert (
+        article.count('role="img" aria-label="Левая кривая растёт от 1 до 4, правая с той же скоростью падает."') == 1
+    )
     assert article.count("<svg xmlns") == 2
 
 

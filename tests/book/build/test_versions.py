@@ -29,7 +29,9 @@ def test_lock_holds_no_accelerator() -> None:
 
 def test_no_package_server_is_named() -> None:
     options = ("--index-url", "--extra-index-url", "--find-links", "--trusted-host")
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
     for name in [name for name in tracked if name.endswith((".txt", ".toml", ".yml", "Makefile", "run"))]:
         text = (ROOT / name).read_text(encoding="utf-8")
         assert not [option for option in options if option in text], name

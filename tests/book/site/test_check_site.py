@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from check_site import check
 
 FAULTLESS = """<!DOCTYPE html>

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from bookmaker import ROOT, SITE, pages
 from check_site import check
 

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_FENCE = re.compile(r"^(?P<fence>:{3,}|`{3,}|~{3,})\s*(?:\{(?P<name>[\w:-]+)\})?\s*(?P<argument>.*)$")
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.colon_fence import colon_fence_plugin
+
+MARKDOWN = MarkdownIt("commonmark").use(colon_fence_plugin)
+
+_DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
 _FORMULA = re.compile(r"^\$\$\n((?:(?!\$\$).)+?)\n\$\$ \(([\w-]+)\)$", re.MULTILINE | re.DOTALL)
 _OPTION = re.compile(r"^:([\w-]+):\s*(.*)$")
 
@@ -64,32 +70,31 @@ def russian_minutes(count: int) -> str:
 def blocks(source: str) -> Iterator[Block]:
     """Top-level blocks of a page or of the content of a block, text between them included."""
     lines = source.splitlines()
-    text: list[str] = []
-    i = 0
-    while i < len(lines):
-        match = _FENCE.match(lines[i])
-        if match is None or (not match["name"] and not match["argument"] and match["fence"][0] == ":"):
-            text.append(lines[i])
-            i += 1
+    done = 0
+    for token in MARKDOWN.parse(source):
+        if token.level or token.type not in {"fence", "colon_fence"} or token.map is None:
             continue
-        if text:
-            yield Block("", "", {}, "\n".join(text).strip())
-            text = []
-        fence = match["fence"]
-        end = next(
-            (j for j in range(i + 1, len(lines)) if re.fullmatch(rf"{fence[0]}{{{len(fence)},}}\s*", lines[j])),
-            len(lines),
-        )
-        inside = lines[i + 1 : end]
-        options: dict[str, str] = {}
-        while inside and match["name"] and (option := _OPTION.match(inside[0])):
-            options[option[1]] = option[2]
-            inside.pop(0)
-        name = match["name"] or match["argument"]
-        yield Block(name, match["argument"] if match["name"] else "", options, "\n".join(inside).strip("\n"))
-        i = end + 1
-    if text:
-        yield Block("", "", {}, "\n".join(text).strip())
+        yield from _text(lines[done : token.map[0]])
+        done = token.map[1]
+        yield _block(token)
+    yield from _text(lines[done:])
+
+
+def _text(lines: list[str]) -> Iterator[Block]:
+    if lines:
+        yield Block("", "", {}, "\n".join(lines).strip())
+
+
+def _block(token: Token) -> Block:
+    directive = _DIRECTIVE.fullmatch(token.info.strip())
+    if directive is None:
+        return Block(token.info.strip(), "", {}, token.content.strip("\n"))
+    inside = token.content.splitlines()
+    options: dict[str, str] = {}
+    while inside and (option := _OPTION.match(inside[0])):
+        options[option[1]] = option[2]
+        inside.pop(0)
+    return Block(directive[1], directive[2], options, "\n".join(inside).strip("\n"))
 
 
 def exercises(source: str) -> list[Exercise]:
@@ -112,7 +117,7 @@ def exercises(source: str) -> list[Exercise]:
     return found
 
 
-def pages(book: Path) -> dict[str, list[Exercise]]:
+def exercises_of_pages(book: Path) -> dict[str, list[Exercise]]:
     """Exercises of every page of the book that has any, by the page's name."""
     found = {path.stem: exercises(path.read_text(encoding="utf-8")) for path in sorted(book.glob("*.md"))}
     return {name: entries for name, entries in found.items() if entries}
@@ -128,7 +133,11 @@ def _exercise(block: Block) -> Exercise:
     stub = next((part.content for part in parts if part.name == "python"), "")
     folded = [inner for part in parts if part.name == "dropdown" for inner in blocks(part.content)]
     quizzes = {part.argument: part.content for part in parts + folded if part.name == "quiz"}
-    told = [part for part in parts if part.name not in {"quiz", "dropdown"} and (part.name, part.content) != ("python", stub)]
+    told = [
+        part
+        for part in parts
+        if part.name not in {"quiz", "dropdown"} and (part.name, part.content) != ("python", stub)
+    ]
     statement = "\n\n".join(_plain(part) for part in told)
     return Exercise(block.options.get("label", ""), block.argument, block.options, statement, stub, quizzes)
 

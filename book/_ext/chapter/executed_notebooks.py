@@ -22,7 +22,9 @@ def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.Notebook
     return joined
 
 
-def offer_notebook(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def offer_notebook(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Put the page's notebook with its outputs beside the page's source, and tell the theme its name.
 
     What myst-nb writes has no outputs if they came from the cache, so they are taken from there.
