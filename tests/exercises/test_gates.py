@@ -30,19 +30,119 @@ def chrono_in_two_halves(lstm, longest):
         lstm.bias_ih_l0.copy_(lstm.bias_hh_l0)
 
 
+def chrono_twice(lstm, longest):
+    """Both biases filled: they add."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        lstm.bias_ih_l0.copy_(lstm.bias_hh_l0)
+    return lstm
+
+
+def chrono_drawn_twice(lstm, longest):
+    """Input and forget biases drawn independently."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        hidden = lstm.hidden_size
+        lstm.bias_hh_l0[:hidden] = -torch.empty(hidden).uniform_(1, longest - 1).log()
+    return lstm
+
+
+def chrono_output_gate(lstm, longest):
+    """Minus the forget bias goes to the output gate."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        hidden = lstm.hidden_size
+        lstm.bias_hh_l0[3 * hidden :] = lstm.bias_hh_l0[:hidden]
+        lstm.bias_hh_l0[:hidden] = 0
+    return lstm
+
+
+def chrono_leaves_the_second_bias(lstm, longest):
+    """The other bias keeps its old values."""
+    old = lstm.bias_ih_l0.detach().clone()
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        lstm.bias_ih_l0.copy_(old)
+    return lstm
+
+
+def chrono_same_sign(lstm, longest):
+    """b_i = +b_f."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        lstm.bias_hh_l0[: lstm.hidden_size] *= -1
+    return lstm
+
+
+def chrono_swapped(lstm, longest):
+    """Input and forget gates exchanged."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        lstm.bias_hh_l0 *= -1
+    return lstm
+
+
+def chrono_constant(lstm, longest):
+    """The same memory for every unit."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        hidden = lstm.hidden_size
+        lstm.bias_hh_l0[:hidden] = -math.log(longest - 1)
+        lstm.bias_hh_l0[hidden : 2 * hidden] = math.log(longest - 1)
+    return lstm
+
+
+def chrono_uniform_bias(lstm, longest):
+    """The bias itself is uniform instead of its exponential."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        hidden = lstm.hidden_size
+        forget = torch.empty(hidden).uniform_(0, math.log(longest - 1))
+        lstm.bias_hh_l0[: 2 * hidden] = torch.cat((-forget, forget))
+    return lstm
+
+
+def chrono_without_log(lstm, longest):
+    """The memory itself is written where its logarithm belongs."""
+    gates.chrono_init_(lstm, longest)
+    with torch.no_grad():
+        hidden = lstm.hidden_size
+        forget = torch.empty(hidden).uniform_(1, longest - 1)
+        lstm.bias_hh_l0[: 2 * hidden] = torch.cat((-forget, forget))
+    return lstm
+
+
+def chrono_drawn_for_each_vector(lstm, longest):
+    """Both biases filled, each with its own draw."""
+    with torch.no_grad():
+        for bias in (lstm.bias_ih_l0, lstm.bias_hh_l0):
+            bias.zero_()
+            forget = torch.empty(lstm.hidden_size).uniform_(1, longest - 1).log()
+            bias[: lstm.hidden_size] = -forget
+            bias[lstm.hidden_size : 2 * lstm.hidden_size] = forget
+    return lstm
+
+
+def chrono_touches_weights(lstm, longest):
+    nn.init.orthogonal_(lstm.weight_hh_l0)
+    return gates.chrono_init_(lstm, longest)
+
+
 test_chrono_init = answers(
     "chrono-init",
     right=[chrono_by_state_dict, gates.chrono_init_, chrono_in_two_halves],
     wrong=[
-        (gates.chrono_twice, "складываются"),
-        (gates.chrono_leaves_the_second_bias, "старые значения"),
-        (gates.chrono_output_gate, "g и o"),
-        (gates.chrono_drawn_twice, "один раз"),
-        (gates.chrono_same_sign, "противоположен"),
-        (gates.chrono_swapped, "Перепутаны вентили"),
-        (gates.chrono_constant, "одна и та же память"),
-        (gates.chrono_uniform_bias, "сначала uniform"),
-        (gates.chrono_without_log, "Не забыт ли логарифм"),
+        (chrono_twice, "складываются"),
+        (chrono_drawn_for_each_vector, "складываются"),
+        (chrono_touches_weights, "Изменены веса weight_hh_l0"),
+        (chrono_leaves_the_second_bias, "старые значения"),
+        (chrono_output_gate, "g и o"),
+        (chrono_drawn_twice, "один раз"),
+        (chrono_same_sign, "противоположен"),
+        (chrono_swapped, "Перепутаны вентили"),
+        (chrono_constant, "одна и та же память"),
+        (chrono_uniform_bias, "сначала uniform"),
+        (chrono_without_log, "Не забыт ли логарифм"),
     ],
 )
 
@@ -54,17 +154,67 @@ def orthogonal_by_qr(lstm):
     return lstm
 
 
+def orthogonal_whole(lstm):
+    """The whole 4H×H matrix at once."""
+    nn.init.orthogonal_(lstm.weight_hh_l0)
+    return lstm
+
+
+def orthogonal_without_biases(lstm):
+    """The blocks are right, the biases are gone."""
+    gates.orthogonal_lstm_(lstm)
+    nn.init.zeros_(lstm.bias_ih_l0)
+    nn.init.zeros_(lstm.bias_hh_l0)
+    return lstm
+
+
+def orthogonal_everywhere(lstm):
+    """The blocks are right, the input weights are orthogonal too."""
+    return orthogonal_input(gates.orthogonal_lstm_(lstm))
+
+
+def orthogonal_repeated(lstm):
+    """One orthogonal block four times."""
+    with torch.no_grad():
+        block = nn.init.orthogonal_(torch.empty_like(lstm.weight_hh_l0[: lstm.hidden_size]))
+        lstm.weight_hh_l0.copy_(block.repeat(4, 1))
+    return lstm
+
+
+def orthogonal_flat(lstm):
+    """Chunks of the columns instead of the rows."""
+    with torch.no_grad():
+        for block in lstm.weight_hh_l0.split(lstm.hidden_size // 4, dim=1):
+            nn.init.orthogonal_(block)
+    return lstm
+
+
+def orthogonal_copies(lstm):
+    """Works on copies, so that the module stays as it was."""
+    for block in lstm.weight_hh_l0.detach().split(lstm.hidden_size):
+        nn.init.orthogonal_(block.clone())
+    return lstm
+
+
+def orthogonal_input(lstm):
+    """Input weights instead of recurrent ones."""
+    with torch.no_grad():
+        for block in lstm.weight_ih_l0.split(lstm.hidden_size):
+            nn.init.orthogonal_(block)
+    return lstm
+
+
 test_orthogonal_lstm = answers(
     "orthogonal-lstm",
     right=[orthogonal_by_qr, gates.orthogonal_lstm_],
     wrong=[
-        (gates.orthogonal_whole, "каждый блок"),
-        (gates.orthogonal_repeated, "одинаковы"),
-        (gates.orthogonal_input, "градиент во времени"),
-        (gates.orthogonal_everywhere, "Входные веса weight_ih_l0"),
-        (gates.orthogonal_without_biases, "Сдвиги bias_ih_l0"),
-        (gates.orthogonal_flat, "не ортогональны"),
-        (gates.orthogonal_copies, "не ортогональны"),
+        (orthogonal_whole, "каждый блок"),
+        (orthogonal_repeated, "одинаковы"),
+        (orthogonal_input, "градиент во времени"),
+        (orthogonal_everywhere, "Входные веса weight_ih_l0"),
+        (orthogonal_without_biases, "Сдвиги bias_ih_l0"),
+        (orthogonal_flat, "не ортогональны"),
+        (orthogonal_copies, "не ортогональны"),
     ],
 )
 
