@@ -6,6 +6,13 @@ import pytest
 import torch
 
 from gradflow.experiments.jacobian_products.fan import recorded_benchmark, singular_value_fan
+from gradflow.experiments.jacobian_products.nonnormal import (
+    best_scaling,
+    kreiss_constant,
+    power_norms,
+    resolvent_norms,
+    schur_constant,
+)
 from gradflow.jacobians import log_singular_values, scaled_jacobian_product, step_jacobian
 from gradflow.recurrent import driven_run
 
@@ -76,6 +83,90 @@ def test_transient_growth_peaks_at_the_ninth_power():
     assert max(range(29), key=lambda i: float(norm(powers[i]))) + 1 == 9
 
 
+def almost_shift(D):
+    return 0.9 * torch.eye(D, **torch64) + 0.5 * torch.ones(D - 1, **torch64).diag(1)
+
+
+def default(D, seed=0):
+    return (2 * torch.rand(D, D, generator=torch.Generator().manual_seed(seed), **torch64) - 1) / D**0.5
+
+
+def test_exponential_constant_belongs_to_the_proof_of_one_matrix_and_to_the_other_matrix_itself():
+    for W, top in ((default(32), 1.5), (almost_shift(32), math.inf)):
+        assert schur_constant(W, 0.05) > 25
+        assert power_norms(W, 400).max() < top
+    assert power_norms(almost_shift(32), 400).max() > 1e20
+
+
+def test_schur_constant_bounds_every_power():
+    W = normal(5, 5, seed=3) / 3
+    rate = float(torch.linalg.eigvals(W).abs().max()) + 0.1
+    bound = torch.tensor([schur_constant(W, 0.1) + t * math.log10(rate) for t in range(60)], **torch64)
+    assert (power_norms(W, 59).log10() <= bound + 1e-9).all()
+
+
+@pytest.mark.parametrize("W", [default(16), almost_shift(16), torch.tensor([[0.9, 10.0], [0.0, 0.9]], **torch64)])
+def test_kreiss_constant_encloses_the_largest_power(W):
+    K, top = kreiss_constant(W), power_norms(W, 600).max()
+    assert K <= top * (1 + 1e-9) and top <= math.e * len(W) * K * 1.05  # the grid misses the supremum a little
+
+
+def test_resolvent_norm_is_the_norm_of_the_inverse():
+    W, z = almost_shift(20), torch.tensor([1.1 + 0j, 0.3 + 0.9j], dtype=torch.complex128)
+    expected = [torch.linalg.matrix_norm(torch.linalg.inv(x * torch.eye(20) - W), 2) for x in z]
+    torch.testing.assert_close(resolvent_norms(W, z), torch.stack(expected), rtol=1e-4, atol=0)
+
+
+def test_a_tiny_corner_moves_the_spectral_radius_of_the_almost_shift_beyond_one():
+    W = almost_shift(64)
+    W[-1, 0] = 1e-10
+    # (λ − 0.9)^64 = 0.5^63 · 1e-10
+    assert float(torch.linalg.eigvals(W).abs().max()) == pytest.approx(0.9 + (0.5**63 * 1e-10) ** (1 / 64), rel=1e-3)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "abs"])
+def test_moduli_and_scalings_bound_the_product_where_the_norm_says_nothing(activation):
+    W = almost_shift(8)
+    assert norm(W) > 1
+    _, slopes = driven_run(W, normal(200, 8, seed=1), activation)
+    P = torch.eye(8, **torch64)
+    scale = 10 ** torch.arange(8, **torch64)
+    scaled = norm(scale[:, None] * W / scale)
+    assert scaled < 1
+    for n, J in enumerate(step_jacobian(W, slopes), start=1):
+        P = J @ P
+        assert norm(P) <= norm(torch.linalg.matrix_power(W.abs(), n)) + 1e-12
+        assert norm(P) <= scale.max() / scale.min() * scaled**n
+
+
+def test_perron_vectors_give_the_scaling_that_the_moduli_promise():
+    W = 0.2 * normal(6, 6)
+    A = W.abs()
+    right, left = (torch.linalg.matrix_power(B, 200).sum(1) for B in (A, A.T))
+    scale = (left / right).sqrt()
+    rho = torch.linalg.eigvals(A).abs().max()
+    assert norm(scale[:, None] * A / scale) == pytest.approx(float(rho))
+    assert norm(scale[:, None] * W / scale) <= rho + 1e-12
+
+
+def test_gradient_descent_finds_a_hidden_scaling_but_none_for_default_weights():
+    scale = torch.linspace(0.5, 2, 8, **torch64)
+    hidden = 0.9 * orthogonal(8) * scale[:, None] / scale
+    assert norm(hidden) > 1.1 and best_scaling(hidden) == pytest.approx(0.9, abs=0.01)
+    assert best_scaling(default(64)) > 1
+
+
+def test_slopes_between_zero_and_one_stop_the_nilpotent_network_below_c_equal_one():
+    N = torch.tensor([[1.0, 1.0], [-1.0, -1.0]], **torch64)
+    for signed, rate in ((False, 1.0), (True, 2.0)):
+        s = torch.rand(30, 2, generator=torch.Generator().manual_seed(0), **torch64)
+        s[:, 1] = s[:, 1] - 1 if signed else s[:, 1]
+        P = torch.linalg.multi_dot([*step_jacobian(N, s)])
+        assert norm(P) <= 2 * rate**29
+        worst = torch.tensor([1.0, -1.0 if signed else 0.0], **torch64).expand(30, 2)
+        assert norm(torch.linalg.multi_dot([*step_jacobian(N, worst)])) >= rate**29
+
+
 @pytest.mark.parametrize("c", [0.5, 1.2, 1.5])
 def test_nilpotent_relu_network_grows_as_c_to_the_t(c):
     N, start = c * torch.tensor([[1.0, 1.0], [-1.0, -1.0]], **torch64), torch.tensor([1.0, 0.0], **torch64)
@@ -96,6 +187,15 @@ def test_default_recurrent_weights_have_norm_above_one_and_radius_below():
     W = torch.nn.RNN(256, 256).weight_hh_l0.detach().double()
     assert abs(torch.linalg.eigvals(W).abs().max() - 3**-0.5) < 0.06
     assert abs(norm(W) - 2 * 3**-0.5) < 0.06
+
+
+def test_tanh_helps_default_weights_to_forget_and_does_not_stop_large_ones_from_exploding():
+    W, inputs = default(64), normal(60, 64, seed=1)
+    logs = {f: log_singular_values(W, driven_run(W, inputs, f)[1])[0] for f in ("linear", "tanh")}
+    assert logs["tanh"] < logs["linear"] - 5
+    large = 3 * normal(64, 64) / 8
+    _, slopes = driven_run(large, inputs, "tanh")
+    assert (slopes < 0.1).double().mean() > 0.3 and log_singular_values(large, slopes)[0] > 10
 
 
 def test_saturated_network_obeys_its_bound_though_every_singular_value_of_W_is_two():
@@ -171,17 +271,37 @@ def test_neuron_keeps_its_bit_up_to_exactly_the_stated_noise(w):
     assert final(threshold * 1.01) < 0
 
 
-def test_a_bit_survives_noise_while_the_gradient_explodes():
+def test_a_bit_survives_noise_while_the_gradient_of_a_smooth_map_explodes():
     generator = torch.Generator().manual_seed(0)
     bit = torch.ones(200, **torch64).copysign(normal(200))
     h = (bit * (1 + torch.rand(200, generator=generator, **torch64))).requires_grad_()
     start = h
-    for _ in range(60):
-        u = 0.2 * torch.rand(200, generator=generator, **torch64) - 0.1
-        h = h.sign() * (1.9 - 1.6 * (h.abs() - 1.5).abs()) + u
+    for _ in range(200):
+        h = 2.9 * h.sin() + 0.2 * torch.rand(200, generator=generator, **torch64) - 0.1
+        assert (h.abs() >= 0.1).all() and (h.abs() <= 3).all()
     assert torch.equal(h.sign(), bit)
     (gradient,) = torch.autograd.grad(h.sum(), start)
-    torch.testing.assert_close(gradient.abs(), torch.full_like(gradient, 1.6**60))
+    assert gradient.abs().log10().median() > 20
+
+
+def test_a_margin_without_a_common_lipschitz_constant_bears_no_fixed_noise():
+    shifts = [0.0]
+    for t in range(1, 16):
+        shifts.append(shifts[-1] / 2 + 4.0**t * shifts[-1] ** 2 + 1e-8)
+    assert max(shifts[:9]) <= 2.01e-8 and shifts[15] > 1e-4
+
+
+def test_with_one_lipschitz_constant_the_stated_noise_is_borne_for_ever():
+    beta, C, B, M = 0.5, 1.0, 0.6, 3.0  # F(h) = h / 2 + 0.3 h², along h = 0
+    epsilon = 2 / (B * M**2) * (M * (1 - beta) / C - 1)
+    h = 0.0
+    for _ in range(10_000):
+        h = h / 2 + 0.3 * h**2 + epsilon
+        assert h <= M * epsilon
+    h = 0.0
+    for _ in range(10_000):
+        h = min(h / 2 + 0.3 * h**2 + 1.2 * epsilon, 1e3)
+    assert h > M * 1.2 * epsilon
 
 
 def test_plain_float32_product_becomes_subnormal_and_then_zero():

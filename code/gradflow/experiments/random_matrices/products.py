@@ -57,7 +57,8 @@ def masked_product(kind: str, width: int, depth: int, gain: float, *, generator:
 
     Args:
         kind: ``"gaussian"`` or ``"orthogonal"``: the matrices, times ``gain``.
-        width, depth: sizes.
+        width: size of the matrices.
+        depth: how many factors.
         gain: positive scale.
         generator: source of random numbers.
 
