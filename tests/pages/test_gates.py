@@ -35,6 +35,12 @@ def test_growth_without_forgetting_is_linear_not_a_random_walk():
     assert ratio == pytest.approx(2, abs=0.25)  # a random walk would give √2
 
 
+def test_the_cell_grows_because_its_candidate_hears_the_output():
+    hearing, _ = carousel(50.0, seeds=5, steps=600)
+    deaf, _ = carousel(50.0, feedback=False, seeds=5, steps=600)
+    assert deaf[:, -1].median() < 0.2 * hearing[:, -1].median()
+
+
 @pytest.mark.parametrize(("bias", "gap"), [(0.0, 4.0), (1.0, 2.5)])
 def test_product_of_forget_gates_is_orders_below_the_truth(bias, gap):
     path = cell_paths(bias, seeds=5, distance=50)
@@ -46,11 +52,21 @@ def test_at_bias_three_the_direct_path_decays_and_the_truth_grows():
     assert median_end(path.direct) < -1 and median_end(path.true) > 0.3
 
 
+def predicted_at_zero(bias):
+    return 100 * math.log10(1 / (1 + math.exp(-bias)) + 0.25 / math.sqrt(3))
+
+
 @pytest.mark.parametrize("bias", [0.0, 1.0])
 def test_zero_trajectory_predicts_the_rate(bias):
-    f = 1 / (1 + math.exp(-bias))
-    predicted = 100 * math.log10(f + 0.25 / math.sqrt(3))
-    assert median_end(cell_paths(bias, seeds=5).true) == pytest.approx(predicted, abs=2)
+    assert median_end(cell_paths(bias, seeds=5).true) == pytest.approx(predicted_at_zero(bias), abs=2)
+
+
+@pytest.mark.parametrize("bias", [3.0, 4.0, 5.0])
+def test_with_long_memory_the_prediction_holds_on_silence_and_fails_on_noise(bias):
+    silent = median_end(cell_paths(bias, noise=0.0, seeds=5).true)
+    noisy = median_end(cell_paths(bias, seeds=5).true)
+    assert silent == pytest.approx(predicted_at_zero(bias), abs=2)
+    assert noisy < predicted_at_zero(bias) - 2.2
 
 
 def test_lstm_explodes_with_large_recurrent_weights_only():
@@ -79,6 +95,16 @@ def test_chrono_keeps_the_gradient_and_the_direct_path_is_nearly_all_of_it():
     path = cell_paths(0.0, initialise=lambda lstm, generator: chrono_(lstm, 100, generator=generator), seeds=8)
     assert median_end(path.true) == pytest.approx(median_end(path.direct), abs=0.3)
     assert median_end(path.true) > -1.2
+
+
+def test_the_closed_input_gate_keeps_the_way_round_small():
+    def memory_only(lstm, generator):
+        chrono_(lstm, 100, generator=generator)
+        nn.init.zeros_(lstm.bias_ih_l0[:32])
+        nn.init.zeros_(lstm.bias_hh_l0[:32])
+
+    path = cell_paths(0.0, initialise=memory_only, seeds=5)
+    assert median_end(path.true) > median_end(path.direct) + 1
 
 
 def test_gru_truth_exceeds_its_direct_path():

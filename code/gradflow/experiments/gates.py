@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from gradflow._validation import require_count
 from gradflow.cells import (
-    cell_jacobians,
     gru_gates,
     gru_jacobians,
     lstm_cell_jacobians,
@@ -21,11 +20,10 @@ from gradflow.jacobians import state_jacobians
 
 
 class CellPath(NamedTuple):
-    """log10 of ‖·‖_F/√H by lag: the true derivative, the product of forget gates, the product of one-step matrices."""
+    """log10 of ‖·‖_F/√H by lag: the true derivative and the product of forget gates."""
 
     true: Tensor
     direct: Tensor
-    one_step: Tensor
 
 
 def random_lstm(
@@ -51,11 +49,12 @@ def random_gru(hidden_size: int, update_bias: float = 0.0, *, generator: torch.G
     return gru
 
 
-def carousel(forget_bias: float, seeds: int = 5, steps: int = 1000) -> tuple[Tensor, Tensor]:
+def carousel(forget_bias: float, feedback: bool = True, seeds: int = 5, steps: int = 1000) -> tuple[Tensor, Tensor]:
     """Let untrained LSTMs run on noise and watch their cells.
 
     Args:
         forget_bias: 50 makes the forget gate 1 to the last digit: the LSTM of 1997.
+        feedback: whether the candidate ``g_t`` listens to ``h_{t-1}``; if not, ``U_g = 0``.
         seeds: how many networks of 32 units.
         steps: length of the run.
 
@@ -67,6 +66,8 @@ def carousel(forget_bias: float, seeds: int = 5, steps: int = 1000) -> tuple[Ten
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
         lstm = random_lstm(32, forget_bias, generator=generator)
+        if not feedback:
+            nn.init.zeros_(lstm.weight_hh_l0[2 * 32 : 3 * 32])
         gates = lstm_gates(lstm, _noise(steps, 1.0, generator))
         cell = gates.c[1:]
         sizes.append(cell.square().mean(1).sqrt())
@@ -83,7 +84,7 @@ def cell_paths(
     distance: int = 100,
     hidden_size: int = 32,
 ) -> CellPath:
-    """Size of ``dc_T/dc_k`` and of its two popular substitutes in untrained LSTMs, at lags 0 … distance.
+    """Size of ``dc_T/dc_k`` and of its popular substitute in untrained LSTMs, at lags 0 … distance.
 
     Args:
         forget_bias: sum of the two forget biases.
@@ -95,8 +96,7 @@ def cell_paths(
         hidden_size: H.
 
     Returns:
-        Three tensors (seeds, distance + 1): the true derivative, the product of forget gates
-        and the product of one-step derivatives ``dc_t/dc_{t-1}``.
+        Two tensors (seeds, distance + 1): the true derivative and the product of forget gates.
     """
     paths = []
     for seed in range(seeds):
@@ -106,10 +106,9 @@ def cell_paths(
             initialise(lstm, generator)
         gates = lstm_gates(lstm, _noise(distance + 1, noise, generator))
         direct = state_jacobians(torch.diag_embed(gates.f[1:]))
-        one_step = state_jacobians(cell_jacobians(lstm, gates))
-        paths.append((_log_size(lstm_cell_jacobians(lstm, gates)), _log_size(direct), _log_size(one_step)))
-    true, direct, one_step = (torch.stack(curves) for curves in zip(*paths, strict=True))
-    return CellPath(true, direct, one_step)
+        paths.append((_log_size(lstm_cell_jacobians(lstm, gates)), _log_size(direct)))
+    true, direct = (torch.stack(curves) for curves in zip(*paths, strict=True))
+    return CellPath(true, direct)
 
 
 def gru_paths(update_bias: float = 0.0, seeds: int = 8, distance: int = 100) -> tuple[Tensor, Tensor]:
