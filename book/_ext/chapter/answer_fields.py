@@ -34,7 +34,7 @@ class QuizDirective(SphinxDirective):
         entry = find(name)
         if not isinstance(entry, (NumberCheck, ChoiceCheck)):
             raise self.error(f"quiz: gradflow.exercises has no number or choice named {name!r}")
-        node = quiz(check=name, field=entry.field())
+        node = quiz(check=name, field=entry.field(), wanted=getattr(entry, "wanted", ""))
         question = nodes.container(classes=["quiz-question"])
         self.state.nested_parse(self.content, self.content_offset, question)
         node += question
@@ -62,14 +62,27 @@ def depart_quiz(self: Any, node: quiz) -> None:
         self.body.append(
             f'<input type="text" name="answer" placeholder="число или выражение" '
             f'autocomplete="off" autocapitalize="off" spellcheck="false" '
-            f'aria-labelledby="quiz-{name}-question" aria-describedby="quiz-{name}-verdict">\n'
+            f'aria-labelledby="quiz-{name}-question" aria-describedby="quiz-{name}-note quiz-{name}-verdict">\n'
         )
     else:
         self.body.append("</div>\n")
     self.body.append(
-        f'<button type="submit" aria-describedby="quiz-{name}-question">Проверить</button>\n'
+        f'<button type="submit" aria-describedby="quiz-{name}-question">Проверить</button>\n{note(node)}'
         f'<p class="quiz-verdict" id="quiz-{name}-verdict" role="status"></p>\n</form>\n'
     )
+
+
+def note(node: quiz) -> str:
+    """How precise the answer should be, and its name for ``check`` where the exercise bears another one."""
+    name, parts = node["check"], []
+    if node["wanted"]:
+        parts.append(f"{node['wanted'].capitalize()}.")
+    exercise = node.parent
+    while exercise is not None and exercise.get("check", None) is None:
+        exercise = exercise.parent
+    if exercise is not None and exercise["check"] != name:
+        parts.append(f"Имя для <code>check</code>: <code>{name}</code>.")
+    return f'<p class="quiz-note" id="quiz-{name}-note">{" ".join(parts)}</p>\n' if parts else ""
 
 
 def visit_quiz_option(self: Any, node: quiz_option) -> None:

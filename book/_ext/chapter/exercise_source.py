@@ -55,7 +55,8 @@ class Exercise:
     @property
     def code(self) -> list[str]:
         """Code cells of the solution, up to the last one that calls ``check``."""
-        cells = [block.content for block in self.solution if block.name == "code-cell"]
+        shown = [block for block in self.solution if "remove-cell" not in block.options.get("tags", "")]
+        cells = [block.content for block in shown if block.name == "code-cell"]
         last = max((i for i, cell in enumerate(cells) if "check(" in cell), default=-1)
         return cells[: last + 1]
 

@@ -97,7 +97,7 @@ def index_table(app: Sphinx, docname: str) -> nodes.table:
 def notebook_list(app: Sphinx, docname: str) -> nodes.bullet_list:
     """Links to the notebooks of all pages that have one."""
     items = []
-    for section in dict.fromkeys(entry["docname"] for entry in all_exercises(app.env) if entry["level"] == "код"):
+    for section in dict.fromkeys(entry["docname"] for entry in all_exercises(app.env)):
         link = notebook_link(docname, section, app.env.titles[section].astext())
         items.append(nodes.list_item("", nodes.paragraph("", "", link)))
     return nodes.bullet_list("", *items)

@@ -48,11 +48,6 @@ def notebook_link(docname: str, section: str, text: str) -> nodes.raw:
     return nodes.raw("", f'<a class="reference internal" href="{uri}" download>{escape(text)}</a>', format="html")
 
 
-def has_notebook(exercises: list[Exercise]) -> bool:
-    """Whether a page has anything to program."""
-    return any(exercise.stub for exercise in exercises)
-
-
 def make_notebook(
     page: str,
     title: str,
@@ -157,7 +152,7 @@ def write_notebooks(app: Sphinx, error: Exception | None) -> None:
     source = Path(app.srcdir, "book")
     for name, exercises in exercises_of_pages(source).items():
         docname = f"book/{name}"
-        if docname not in app.env.titles or not has_notebook(exercises):
+        if docname not in app.env.titles:
             continue
         figures = app.env.toc_fignumbers.get(docname, {}).get("exercise", {})
         numbers = {label: ".".join(map(str, number)) for label, number in figures.items()}
