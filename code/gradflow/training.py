@@ -206,10 +206,13 @@ def clip_grad_norm_(grads: Sequence[Tensor], max_norm: float | Tensor) -> Tensor
     largest = largest.clamp_min(torch.finfo(largest.dtype).tiny)
     squares = [(g.flatten(1) / largest.unsqueeze(1)).square().sum(1) for g in grads]
     relative_norm = torch.stack(squares).sum(0).sqrt()
-    # threshold / norm, in an order that cannot overflow; a zero gradient has relative_norm 0 and stays zero.
-    scale = (threshold / largest / relative_norm.clamp_min(torch.finfo(largest.dtype).eps)).clamp_max(1.0)
-    for g in grads:
-        g.mul_(scale.view(-1, *[1] * (g.ndim - 1)))
+    clipped = largest * relative_norm > threshold
+    # Beside a huge norm the factor threshold / norm would be subnormal, its digits gone; a power of two costs none.
+    shift = (torch.frexp(largest).mantissa / largest).clamp(torch.finfo(largest.dtype).tiny, 1.0)
+    scale = threshold / (largest * shift) / relative_norm
+    for factor in (torch.where(clipped, shift, 1.0), torch.where(clipped, scale, 1.0)):
+        for g in grads:
+            g.mul_(factor.view(-1, *[1] * (g.ndim - 1)))
     return largest * relative_norm
 
 

@@ -224,6 +224,16 @@ def test_a_norm_that_overflows_is_clipped_where_torch_zeroes_the_gradient():
         torch.testing.assert_close(g.double(), reference, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("threshold", [1.0, 1e-3, 1e-6])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_gradient_at_the_end_of_the_range_is_cut_to_the_threshold(dtype, threshold):
+    """threshold / norm is subnormal here, and a subnormal factor has few digits or none."""
+    gradient = torch.full((N, 10_000), 0.9 * torch.finfo(dtype).max, dtype=dtype)
+    gradient[1] /= 4
+    clip_grad_norm_([gradient], threshold)
+    torch.testing.assert_close(gradient.double().norm(dim=1), torch.full((N,), threshold).double(), rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-30])
 def test_small_gradients_stay_as_they_are(scale):
     ours = gradients(scale)
