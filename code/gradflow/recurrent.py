@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from gradflow._recurrences import GatedRecurrence, SimpleRecurrence
 from gradflow._validation import require_count, require_square, require_tensor
 
 
@@ -155,12 +156,14 @@ class ParallelRNN(nn.Module):
     def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
         """Hidden states of all steps: ``x (T, N, B, I)``, ``h0 (N, B, H)`` or zero -> ``(T, N, B, H)``."""
         if self.activation == "tanh":
-            return torch.stack(self._run_tanh(x, h0)).mul_(2).sub_(1)
-        return torch.stack(self._run(x, h0)[1])
+            return torch.stack(self._run_by_hand(x, h0)).mul_(2).sub_(1)
+        return torch.stack(self._run_by_hand(x, h0) if self.activation == "relu" else self._run(x, h0)[1])
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``: ``forward(x)[-1]``, without a gradient of zeros for every other step."""
-        return 2 * self._run_tanh(x, None)[-1] - 1 if self.activation == "tanh" else self._run(x, None)[1][-1]
+        if self.activation == "tanh":
+            return 2 * self._run_by_hand(x, None)[-1] - 1
+        return (self._run_by_hand(x, None) if self.activation == "relu" else self._run(x, None)[1])[-1]
 
     def trace(self, x: Tensor, h0: Tensor | None = None) -> RNNTrace:
         """The same run with its pre-activations and slopes."""
@@ -182,17 +185,17 @@ class ParallelRNN(nn.Module):
             states.append(h)
         return pre_activations, states
 
-    def _run_tanh(self, x: Tensor, h0: Tensor | None) -> list[Tensor]:
-        # On a CPU torch.tanh takes twice the time of the matrix product of a small network, torch.sigmoid a third.
-        # With s = (h + 1) / 2 and tanh a = 2 sigm(2a) - 1 the recurrence is s_t = sigm(4 W s_{t-1} + 2 (u_t - W 1)).
+    def _run_by_hand(self, x: Tensor, h0: Tensor | None) -> tuple[Tensor, ...]:
+        """The states of a ReLU network, or ``s = (h + 1) / 2`` of a tanh one, with a backward pass of their own."""
         _require_input(x, self.V)
-        shift = 2 * (self.b - self.W.sum(-1))
-        s = 0.5 * torch.ones_like(_initial_state(x, self.W)) if h0 is None else (h0 + 1) / 2
-        W = (4 * self.W).mT
-        states = []
-        for u in _affine(x, 2 * self.V, shift).unbind(0):
-            s = torch.sigmoid(torch.baddbmm(u, s, W))
-            states.append(s)
+        h = _initial_state(x, self.W) if h0 is None else h0
+        W, V, b = self.W.mT.contiguous(), self.V.mT.contiguous(), self.b.unsqueeze(1)
+        # On a CPU torch.tanh takes twice the time of the matrix product of a small network, torch.sigmoid a third.
+        # With tanh a = 2 sigm(2a) - 1 the recurrence of s is s_t = sigm(4 W s_{t-1} + 2 (u_t - W 1)).
+        if self.activation == "tanh":
+            V, b, W, h = 2 * V, 2 * (b - W.sum(-2, keepdim=True)), 4 * W, (h + 1) / 2
+        f = "relu" if self.activation == "relu" else "sigmoid"
+        states: tuple[Tensor, ...] = SimpleRecurrence.apply(x, V, b, W, h, f)  # type: ignore[no-untyped-call]
         return states
 
 
@@ -229,11 +232,25 @@ class ParallelGRU(_GatedCell):
 
     def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
         """Hidden states of all steps: ``x (T, N, B, I)``, ``h0 (N, B, H)`` or zero -> ``(T, N, B, H)``."""
-        return torch.stack(self._run(x, h0)[0])
+        return torch.stack(self._run_by_hand(x, h0))
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``."""
-        return self._run(x, None)[0][-1]
+        return self._run_by_hand(x, None)[-1]
+
+    def _run_by_hand(self, x: Tensor, h0: Tensor | None) -> tuple[Tensor, ...]:
+        """The states with a backward pass of their own."""
+        _require_input(x, self.weight_ih_l0)
+        H = self.weight_hh_l0.shape[-1]
+        h = _initial_state(x, self.weight_hh_l0) if h0 is None else h0
+        V_rz, V_n = (part.contiguous() for part in self.weight_ih_l0.mT.split((2 * H, H), -1))
+        W_rz, W_n = (part.contiguous() for part in self.weight_hh_l0.mT.split((2 * H, H), -1))
+        b_rz, b_n = self.bias_ih_l0.unsqueeze(1).split((2 * H, H), -1)
+        c_rz, c = self.bias_hh_l0.unsqueeze(1).split((2 * H, H), -1)
+        states: tuple[Tensor, ...] = GatedRecurrence.apply(  # type: ignore[no-untyped-call]
+            x, V_rz, V_n, W_rz, W_n, b_rz + c_rz, b_n, c, h
+        )
+        return states
 
     def trace(self, x: Tensor, h0: Tensor | None = None) -> GRUTrace:
         """The same run with its gates."""
@@ -359,24 +376,26 @@ class ParallelLRU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """States of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``, real and imaginary parts side by side."""
-        return torch.view_as_real(torch.stack(self._run(x))).flatten(-2)
-
-    def last(self, x: Tensor) -> Tensor:
-        """The last state ``(N, B, H)``."""
-        return torch.view_as_real(self._run(x)[-1]).flatten(-2)
-
-    def _run(self, x: Tensor) -> list[Tensor]:
-        _require_input(x, self.E)
-        encoded = torch.relu(_affine(x, self.E, self.e))
-        gain = torch.exp(self.log_gamma).repeat_interleave(2, -1).unsqueeze(-1)
-        drive = torch.view_as_complex(_affine(encoded, gain * self.B).unflatten(-1, (-1, 2)).contiguous())
-        factor = self.eigenvalues.unsqueeze(1)
-        s = torch.zeros_like(drive[0])
-        states = []
+        drive, factor = self._drive(x), self.eigenvalues.unsqueeze(1)
+        s, states = torch.zeros_like(drive[0]), []
         for u in drive.unbind(0):
             s = torch.addcmul(u, factor, s)
             states.append(s)
-        return states
+        return torch.view_as_real(torch.stack(states)).flatten(-2)
+
+    def last(self, x: Tensor) -> Tensor:
+        """The last state ``(N, B, H)``: linear in the drives, ``s_T = Σ λ^(T-t) u_t``, so no loop over time."""
+        drive = self._drive(x)
+        ages = torch.arange(len(drive) - 1, -1, -1, device=drive.device).view(-1, 1, 1)
+        powers = torch.polar(torch.exp(-torch.exp(self.nu) * ages), self.theta * ages)
+        return torch.view_as_real((powers.unsqueeze(2) * drive).sum(0)).flatten(-2)
+
+    def _drive(self, x: Tensor) -> Tensor:
+        """γ B relu(E x + e) of all steps, (T, N, B, H/2), complex."""
+        _require_input(x, self.E)
+        encoded = torch.relu(_affine(x, self.E, self.e))
+        gain = torch.exp(self.log_gamma).repeat_interleave(2, -1).unsqueeze(-1)
+        return torch.view_as_complex(_affine(encoded, gain * self.B).unflatten(-1, (-1, 2)).contiguous())
 
 
 class SequenceModel(nn.Module):

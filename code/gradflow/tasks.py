@@ -12,6 +12,7 @@ one number per network.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +32,9 @@ def _uniform_integers(low: int, high: int, nets: int, batch: int, generator: Gen
     return torch.randint(low, high, (nets, batch), generator=generator, device=generator.device)
 
 
-def adding_problem(length: int, nets: int, batch: int, *, generator: Generator) -> tuple[Tensor, Tensor]:
+def adding_problem(
+    length: int, nets: int, batch: int, *, windows: Sequence[tuple[int, int]] | None = None, generator: Generator
+) -> tuple[Tensor, Tensor]:
     """Add the two marked numbers of a sequence.
 
     The first feature of a step is a number from U(0, 1), the second a marker: 1 at two steps, one in each
@@ -41,13 +44,16 @@ def adding_problem(length: int, nets: int, batch: int, *, generator: Generator) 
         length: number of steps T, at least 2.
         nets: number of networks N.
         batch: sequences per network B.
+        windows: two ranges of steps, ``(first, end)`` counted from 0, in which the marks stand; without a common
+            step. The halves of the sequence unless given.
         generator: source of randomness; its device is the device of the result.
 
     Returns:
         ``x (T, N, B, 2)`` and ``y (N, B, 1)``.
 
     Raises:
-        ValueError: ``length`` below 2, or ``nets`` or ``batch`` below 1.
+        ValueError: ``length`` below 2, ``nets`` or ``batch`` below 1, or windows that do not follow one another
+            within the sequence.
 
     Source: Hochreiter, Schmidhuber 1997; in this form Le, Jaitly, Hinton 2015.
     """
@@ -56,7 +62,11 @@ def adding_problem(length: int, nets: int, batch: int, *, generator: Generator) 
     require_count("batch", batch)
     numbers = torch.rand((length, nets, batch), generator=generator, device=generator.device)
     markers = torch.zeros_like(numbers)
-    for low, high in ((0, length // 2), (length // 2, length)):
+    windows = ((0, length // 2), (length // 2, length)) if windows is None else tuple(windows)
+    ends = [end for window in windows for end in window]
+    if len(windows) != 2 or not 0 <= ends[0] < ends[1] <= ends[2] < ends[3] <= length:
+        raise ValueError(f"windows: expected two ranges of steps, one after the other in 0…{length}, got {windows}")
+    for low, high in windows:
         step = _uniform_integers(low, high, nets, batch, generator)
         markers.scatter_(0, step.unsqueeze(0), 1.0)
     y = (numbers * markers).sum(0)

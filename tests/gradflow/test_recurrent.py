@@ -51,15 +51,17 @@ def torch_twin(kind, cell, net):
     ("kind", "activation"), [(ParallelRNN, ("tanh",)), (ParallelRNN, ("relu",)), (ParallelGRU, ()), (ParallelLSTM, ())]
 )
 def test_states_and_gradients_equal_those_of_torchs_modules(kind, activation):
-    cell, x = make(kind, *activation), data()
+    cell, x = make(kind, *activation), data().requires_grad_()
     weight = torch.randn(T, N, B, H, generator=generator(2), dtype=torch.float64)
     h = cell(x)
     (h * weight).sum().backward()
     for net in range(N):
         twin = torch_twin(kind, cell, net)
-        expected = twin(x[:, net])[0]
+        own_x = x.detach()[:, net].clone().requires_grad_()
+        expected = twin(own_x)[0]
         torch.testing.assert_close(h[:, net], expected, rtol=1e-12, atol=1e-12)
         (expected * weight[:, net]).sum().backward()
+        torch.testing.assert_close(x.grad[:, net], own_x.grad, rtol=1e-11, atol=1e-12)
         ours = {"weight_hh_l0": cell.W, "weight_ih_l0": cell.V, "bias_ih_l0": cell.b} if kind is ParallelRNN else None
         for name, parameter in (ours or dict(cell.named_parameters())).items():
             torch.testing.assert_close(parameter.grad[net], getattr(twin, name).grad, rtol=1e-11, atol=1e-12)
@@ -155,6 +157,16 @@ def test_last_is_the_last_of_all_states_with_the_same_gradient(kind):
     parameters = list(cell.parameters())
     ours = torch.autograd.grad(last.square().sum(), parameters)
     expected = torch.autograd.grad(states[-1].square().sum(), parameters)
+    torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "activation"), [(ParallelRNN, "tanh"), (ParallelRNN, "relu"), (ParallelGRU, None)])
+def test_the_first_state_has_the_gradient_of_the_same_run_by_autograd(kind, activation):
+    cell = make(kind, *([activation] if activation else []))
+    h0 = torch.randn(N, B, H, generator=generator(3), dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(T, N, B, H, generator=generator(4), dtype=torch.float64)
+    runs = cell(data(), h0), cell.trace(data(), h0).h
+    ours, expected = (torch.autograd.grad((h * weight).sum(), h0)[0] for h in runs)
     torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
 
 

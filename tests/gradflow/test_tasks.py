@@ -36,6 +36,17 @@ def test_every_step_of_the_adding_problem_can_be_marked():
     assert (x[..., 1].sum((1, 2)) > 0).all()
 
 
+def test_marks_of_the_adding_problem_stand_in_the_windows_and_change_nothing_else():
+    windows = ((2, 4), (5, 6))
+    x, y = adding_problem(11, 3, 400, windows=windows, generator=generator())
+    marked = x[..., 1].mean((1, 2)) > 0
+    assert marked.nonzero().flatten().tolist() == [2, 3, 5]
+    assert torch.equal(x[..., 1].sum(0), torch.full((3, 400), 2.0))
+    assert torch.equal(y.squeeze(-1), (x[..., 0] * x[..., 1]).sum(0))
+    halves = adding_problem(11, 3, 40, windows=((0, 5), (5, 11)), generator=generator())
+    assert torch.equal(halves[0], adding_problem(11, 3, 40, generator=generator())[0])
+
+
 def test_best_constant_answer_to_the_adding_problem_costs_one_sixth():
     _, y = adding_problem(2, 1, 200_000, generator=generator())
     constants = torch.linspace(0.8, 1.2, 41)
@@ -109,6 +120,9 @@ def test_the_same_seed_gives_the_same_sequences():
     [
         (lambda g: adding_problem(1, 1, 1, generator=g), "length"),
         (lambda g: adding_problem(5, 0, 1, generator=g), "nets"),
+        (lambda g: adding_problem(5, 1, 1, windows=((0, 3), (2, 5)), generator=g), "windows"),
+        (lambda g: adding_problem(5, 1, 1, windows=((0, 2), (3, 6)), generator=g), "windows"),
+        (lambda g: adding_problem(5, 1, 1, windows=((0, 2),), generator=g), "windows"),
         (lambda g: copy_memory(0, 1, 1, generator=g), "delay"),
         (lambda g: copy_memory(5, 1, 1, symbols=1, generator=g), "symbols"),
         (lambda g: copy_baseline(5, letters=0), "letters"),

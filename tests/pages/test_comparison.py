@@ -6,39 +6,40 @@ import pytest
 import torch
 
 from gradflow.experiments.comparison import (
-    MODELS,
+    ADDING,
+    ORDER,
     build,
     input_gradients,
     order_table,
     race,
 )
-from gradflow.tasks import ADDING_BASELINE, adding_problem
+from gradflow.tasks import adding_problem
 
 
 def lost_orders(name, length=50):
     """Decimal orders by which the gradient by the first input is below that by the last, median of three networks."""
-    gradient = input_gradients(build(name, 2, 1, length=length, seeds=3), length)
+    gradient = input_gradients(build(name, ADDING, length=length, seeds=3), length)
     return (gradient[:, -1] / gradient[:, 0]).log10().median().item()
 
 
 def test_lru_and_irnn_learn_to_add_where_tanh_stays_at_the_constant_answer():
-    results = race("adding", ("LRU", "IRNN", "tanh"), length=30, steps=300, goal=0.03, seeds=2)
+    results = race(ADDING, ("LRU", "IRNN", "tanh"), length=30, steps=300, goal=0.03, seeds=2)
     assert results["LRU"].history.solved.all() and results["IRNN"].history.solved.all()
     assert results["LRU"].score.max() < 0.06
     tanh = results["tanh"]
     assert not tanh.history.solved.any()
-    assert (tanh.score - ADDING_BASELINE).abs().max() < 0.02
+    assert (tanh.score - ADDING.baseline).abs().max() < 0.02
 
 
 def test_chrono_biases_alone_make_an_lstm_learn_the_temporal_order():
-    results = race("order", ("LSTM, chrono", "LSTM, b = 1"), length=30, steps=250, goal=0.2, seeds=2)
+    results = race(ORDER, ("LSTM, chrono", "LSTM, b = 1"), length=30, steps=250, goal=0.2, seeds=2)
     assert results["LSTM, chrono"].history.solved.all()
     assert not results["LSTM, b = 1"].history.solved.any()
 
 
 def test_gru_needs_short_lags_on_its_way_to_long_ones():
-    assert race("adding", ("GRU",), length=30, steps=450, goal=0.05, seeds=2)["GRU"].history.solved.all()
-    order = race("order", ("GRU", "LRU"), length=40, steps=200, goal=0.2, seeds=2)
+    assert race(ADDING, ("GRU",), length=30, steps=450, goal=0.05, seeds=2)["GRU"].history.solved.all()
+    order = race(ORDER, ("GRU", "LRU"), length=40, steps=200, goal=0.2, seeds=2)
     assert order["LRU"].history.solved.all() and not order["GRU"].history.solved.any()
 
 
@@ -55,7 +56,7 @@ def test_clipping_and_orthogonality_cure_different_diseases():
 
 
 def test_input_gradients_are_finite_differences():
-    model = build("GRU", 2, 1, length=5, seeds=2).double()
+    model = build("GRU", ADDING, length=5, seeds=2).double()
     x, _ = adding_problem(5, 2, 20, generator=torch.Generator().manual_seed(300))
     x, eps, expected = x.double(), 1e-6, torch.zeros(5, 2, 20, 2, dtype=torch.float64)
     with torch.no_grad():
@@ -70,24 +71,22 @@ def test_input_gradients_are_finite_differences():
 
 def test_models_start_as_the_page_says():
     eye = torch.eye(32).expand(2, 32, 32)
-    irnn, orthogonal = (build(name, 2, 1, length=20, seeds=2).cell for name in ("IRNN", "tanh, ортогональная"))
+    irnn, orthogonal = (build(name, ADDING, length=20, seeds=2).cell for name in ("IRNN", "tanh, ортогональная"))
     assert torch.equal(irnn.W.detach(), eye) and irnn.activation == "relu"
     torch.testing.assert_close((orthogonal.W.mT @ orthogonal.W).detach(), eye, atol=1e-5, rtol=0)
     for bias in (0.0, 1.0):
-        lstm = build(f"LSTM, b = {bias:.0f}", 2, 1, length=20, seeds=2).cell
+        lstm = build(f"LSTM, b = {bias:.0f}", ADDING, length=20, seeds=2).cell
         forget = (lstm.bias_ih_l0 + lstm.bias_hh_l0)[:, 32:64]
         assert torch.equal(forget.detach(), torch.full((2, 32), bias))
-    chrono = build("LSTM, chrono", 2, 1, length=20, seeds=2).cell
+    chrono = build("LSTM, chrono", ADDING, length=20, seeds=2).cell
     assert chrono.bias_ih_l0[:, 32:64].min() >= 0 and chrono.bias_ih_l0[:, 32:64].max() <= math.log(19)
 
 
 def test_a_race_repeats_to_the_bit():
-    first, second = (race("adding", ("IRNN",), length=10, steps=20, goal=0.01, seeds=2)["IRNN"] for _ in range(2))
+    first, second = (race(ADDING, ("IRNN",), length=10, steps=20, goal=0.01, seeds=2)["IRNN"] for _ in range(2))
     assert torch.equal(first.history.loss, second.history.loss) and torch.equal(first.score, second.score)
 
 
-def test_bad_arguments_are_named():
+def test_an_unknown_model_is_refused():
     with pytest.raises(ValueError, match="^name:"):
-        build("Transformer", 2, 1, length=20, seeds=1)
-    with pytest.raises(ValueError, match="^task:"):
-        race("sorting", MODELS, length=20, steps=1, goal=0.1)
+        build("Transformer", ADDING, length=20, seeds=1)

@@ -1,6 +1,7 @@
 """All cures on one task: eight recurrent networks under equal conditions, and the table of temporal order.
 
-Public: ``MODELS``, ``build``, ``race``, ``Result``, ``input_gradients``, ``order_table``, ``ORDER_METHODS``.
+Public: ``Task``, ``ADDING``, ``ORDER``, ``MODELS``, ``build``, ``race``, ``Result``, ``input_gradients``,
+``order_table``, ``ORDER_METHODS``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,25 @@ ORDER_METHODS = ("SGD", "SGD + отсечение", "ортогональная"
 """Names of the four ways to train in ``order_table``."""
 
 
+class Task(NamedTuple):
+    """What the networks learn, and how they are judged."""
+
+    sample: Callable[..., tuple[Tensor, Tensor]]
+    """``sample(length, nets, batch, generator=g)`` returns fresh sequences and their answers."""
+    inputs: int
+    outputs: int
+    loss: Callable[[Tensor, Tensor], Tensor]
+    score: Callable[[Tensor, Tensor], Tensor]
+    baseline: float
+    """The loss of the best answer that does not look at the sequence."""
+
+
+ADDING = Task(
+    tasks.adding_problem, 2, 1, tasks.mean_squared_error, tasks.mean_squared_error, tasks.ADDING_BASELINE
+)  # fmt: skip
+ORDER = Task(tasks.temporal_order, 6, 4, tasks.cross_entropy, tasks.error_rate, tasks.ORDER_BASELINE)
+
+
 class Result(NamedTuple):
     """A model's training and its score on 2000 fresh sequences ``(N,)``."""
 
@@ -39,13 +59,12 @@ class Result(NamedTuple):
     score: Tensor
 
 
-def build(name: str, inputs: int, outputs: int, *, length: int, seeds: int, hidden: int = 32) -> SequenceModel:
+def build(name: str, task: Task, *, length: int, seeds: int, hidden: int = 32) -> SequenceModel:
     """``seeds`` networks of the model ``name``, initialised from a generator of their own.
 
     Args:
         name: one of ``MODELS``.
-        inputs: number of input features.
-        outputs: number of outputs, read from the last state.
+        task: what the networks read, and what they answer from the last state.
         length: longest lag of the task, for the chrono initialisation.
         seeds: number of networks.
         hidden: number of hidden units.
@@ -58,33 +77,33 @@ def build(name: str, inputs: int, outputs: int, *, length: int, seeds: int, hidd
     g = Generator().manual_seed(MODELS.index(name))
     cell: nn.Module
     if name == "GRU":
-        cell = ParallelGRU(seeds, inputs, hidden, generator=g)
+        cell = ParallelGRU(seeds, task.inputs, hidden, generator=g)
     elif name == "LRU":
-        cell = ParallelLRU(seeds, inputs, hidden, generator=g)
+        cell = ParallelLRU(seeds, task.inputs, hidden, generator=g)
     elif name.startswith("LSTM"):
-        cell = ParallelLSTM(seeds, inputs, hidden, generator=g)
+        cell = ParallelLSTM(seeds, task.inputs, hidden, generator=g)
         if name == "LSTM, chrono":
             chrono_(cell, length, generator=g)
         else:
             forget_bias_(cell, float(name[-1]))
     else:
-        cell = ParallelRNN(seeds, inputs, hidden, "relu" if name == "IRNN" else "tanh", generator=g)
+        cell = ParallelRNN(seeds, task.inputs, hidden, "relu" if name == "IRNN" else "tanh", generator=g)
         if name == "IRNN":
             identity_(cell.W)
             nn.init.zeros_(cell.b)
         elif name == "tanh, ортогональная":
             orthogonal_(cell.W, generator=g)
             nn.init.zeros_(cell.b)
-    return SequenceModel(cell, outputs, generator=g)
+    return SequenceModel(cell, task.outputs, generator=g)
 
 
 def race(
-    task: str, names: Sequence[str] = MODELS, *, length: int, steps: int, goal: float, lr: float = 5e-3, seeds: int = 5
+    task: Task, names: Sequence[str] = MODELS, *, length: int, steps: int, goal: float, lr: float = 5e-3, seeds: int = 5
 ) -> dict[str, Result]:
     """Train models on the same sequences with Adam and norm clipping at 1, ``seeds`` networks of each.
 
     Args:
-        task: ``"adding"`` (scored by mean squared error) or ``"order"`` (by the share of errors).
+        task: what they learn, for example ``ADDING``.
         names: which of ``MODELS``.
         length: number of steps of a sequence.
         steps: largest number of training steps, 20 sequences each.
@@ -96,28 +115,15 @@ def race(
         A ``Result`` of each model by name.
 
     Raises:
-        ValueError: an unknown task or model, or a number the training refuses.
+        ValueError: an unknown model, or a number the training refuses.
     """
-    if task not in ("adding", "order"):
-        raise ValueError(f"task: expected 'adding' or 'order', got {task!r}")
-    sampler: Callable[..., tuple[Tensor, Tensor]]
-    if task == "adding":
-        sampler, inputs, outputs, loss, score = (
-            tasks.adding_problem,
-            2,
-            1,
-            tasks.mean_squared_error,
-            tasks.mean_squared_error,
-        )
-    else:
-        sampler, inputs, outputs, loss, score = tasks.temporal_order, 6, 4, tasks.cross_entropy, tasks.error_rate
     results = {}
     for name in names:
-        model = build(name, inputs, outputs, length=length, seeds=seeds)
-        lessons = partial(sampler, length, seeds, 20, generator=Generator().manual_seed(100))
-        history = train(model, lessons, loss, steps=steps, lr=lr, clip=1.0, goal=goal)
-        exam = partial(sampler, length, seeds, 2000, generator=Generator().manual_seed(200))
-        results[name] = Result(history, evaluate(model, exam, score))
+        model = build(name, task, length=length, seeds=seeds)
+        lessons = partial(task.sample, length, seeds, 20, generator=Generator().manual_seed(100))
+        history = train(model, lessons, task.loss, steps=steps, lr=lr, clip=1.0, goal=goal)
+        exam = partial(task.sample, length, seeds, 2000, generator=Generator().manual_seed(200))
+        results[name] = Result(history, evaluate(model, exam, task.score))
     return results
 
 
@@ -131,7 +137,7 @@ def input_gradients(model: SequenceModel, length: int) -> Tensor:
     Returns:
         ``(N, T)``: the norm of the gradient of the sum of the outputs by the input of a step, over a batch of 20.
     """
-    x, _ = tasks.adding_problem(length, model.nets, 20, generator=Generator().manual_seed(300))
+    x, _ = ADDING.sample(length, model.nets, 20, generator=Generator().manual_seed(300))
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(model(x).sum(), x)
     return gradient.square().sum((2, 3)).sqrt().T
@@ -161,19 +167,17 @@ def order_table(
     successes = {}
     for length, most in steps.items():
         g = Generator().manual_seed(length)
-        gaussian = ParallelRNN(2 * seeds, 6, hidden, generator=g)
+        gaussian = ParallelRNN(2 * seeds, ORDER.inputs, hidden, generator=g)
         nn.init.normal_(gaussian.W, std=1 / math.sqrt(hidden), generator=g)
-        orthogonal = ParallelRNN(2 * seeds, 6, hidden, generator=g)
+        orthogonal = ParallelRNN(2 * seeds, ORDER.inputs, hidden, generator=g)
         orthogonal_(orthogonal.W, generator=g)
         cell = join((gaussian, orthogonal))
         nn.init.zeros_(cell.b)
-        model = SequenceModel(cell, 4, generator=g)
+        model = SequenceModel(cell, ORDER.outputs, generator=g)
         thresholds = torch.tensor([math.inf, clip, math.inf, clip]).repeat_interleave(seeds)
-        lessons = partial(tasks.temporal_order, length, 4 * seeds, 20, generator=g)
-        history = train(
-            model, lessons, tasks.cross_entropy, steps=most, lr=lr, clip=thresholds, optimizer="sgd", goal=0.05
-        )
-        exam = partial(tasks.temporal_order, length, 4 * seeds, 2000, generator=g)
-        learned = history.solved & (evaluate(model, exam, tasks.error_rate) < 0.01)
+        lessons = partial(ORDER.sample, length, 4 * seeds, 20, generator=g)
+        history = train(model, lessons, ORDER.loss, steps=most, lr=lr, clip=thresholds, optimizer="sgd", goal=0.05)
+        exam = partial(ORDER.sample, length, 4 * seeds, 2000, generator=g)
+        learned = history.solved & (evaluate(model, exam, ORDER.score) < 0.01)
         successes[length] = learned.unflatten(0, (4, seeds)).sum(1).tolist()
     return successes
