@@ -1,5 +1,7 @@
 """The claims of the page on backpropagation through time."""
 
+import math
+
 import pytest
 import torch
 
@@ -13,7 +15,8 @@ from gradflow.experiments.bptt.contributions import (
     term_norms,
 )
 from gradflow.experiments.bptt.mistakes import mistaken_gradients, right_gradient
-from gradflow.jacobians import bptt_terms, step_jacobian
+from gradflow.jacobians import bptt_terms, log_singular_values, step_jacobian
+from gradflow.recurrent import driven_run
 
 D, T = 4, 7
 
@@ -111,6 +114,24 @@ def test_each_mistake_changes_the_gradient_of_an_orthogonal_network(mistake):
     assert (mistaken_gradients(W, *run)[mistake] - right).norm() > 0.2 * right.norm()
 
 
+@pytest.mark.parametrize(("steps", "seen"), [(3, False), (4, True)])
+def test_from_a_zero_state_wrong_order_and_slopes_show_from_four_steps_on(steps, seen):
+    g = generator()
+    W = recurrent_matrix("orthogonal", 16, generator=g)
+    run = noisy_run(W, steps, generator=g)
+    right, wrong = right_gradient(W, *run), mistaken_gradients(W, *run)
+    for name in ("order", "slope"):
+        error = (wrong[name] - right).norm() / right.norm()
+        assert error > 0.01 if seen else error < 1e-12
+
+
+def test_from_another_state_they_show_after_three_steps():
+    W, _, _, states, slopes, q = network()
+    run = states[:4], slopes[:3], q[:3]
+    right, wrong = right_gradient(W, *run), mistaken_gradients(W, *run)
+    assert all((wrong[name] - right).norm() > 0.01 * right.norm() for name in ("order", "slope"))
+
+
 def test_mistakes_of_order_and_slope_hide_behind_vanishing():
     cosine = torch.nn.functional.cosine_similarity
     for seed in range(3):
@@ -154,6 +175,32 @@ def test_first_step_of_adam_does_not_see_a_smaller_part():
         optimizer.step()
         steps.append(weight.detach())
     torch.testing.assert_close(steps[0], steps[1], rtol=1e-12, atol=0)
+
+
+def test_a_product_of_own_layers_leaves_few_directions():
+    for seed in range(3):
+        g = generator(seed)
+        layers = torch.stack([recurrent_matrix("default", 32, generator=g) for _ in range(50)])
+        start = torch.randn(32, generator=g, dtype=torch.float64)
+        _, slopes = driven_run(layers, torch.zeros(50, 32, dtype=torch.float64), "tanh", start)
+        log_sigma = log_singular_values(layers, slopes)
+        assert (log_sigma > log_sigma[0] - math.log(10)).sum() <= 8
+        assert log_sigma[0] < -15
+
+
+def test_adam_makes_up_for_the_length_of_a_gradient_that_has_far_terms_only():
+    torch.manual_seed(0)
+    rnn = torch.nn.RNN(2, 32, dtype=torch.float64)
+    x = torch.randn(40, 1, 2, dtype=torch.float64)
+    x[:, :, 0] = 0
+    x[0, :, 0] = 1  # the channel of the bit speaks at the first step only
+    optimizer = torch.optim.Adam([rnn.weight_ih_l0], lr=0.01, eps=1e-30)
+    before = rnn.weight_ih_l0.detach().clone()
+    rnn(x)[0][-1].sum().backward()
+    far, near = rnn.weight_ih_l0.grad.norm(dim=0)
+    optimizer.step()
+    steps = (rnn.weight_ih_l0 - before).norm(dim=0)
+    assert far < 1e-5 * near and steps[0].item() == pytest.approx(steps[1].item(), rel=1e-6)
 
 
 def test_usual_networks_learn_the_echo_only_and_orthogonal_ones_the_bit_too():

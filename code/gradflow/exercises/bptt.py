@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -55,7 +57,7 @@ choice(
         (
             "Глубокой сети, у слоёв которой матрицы свои, Adam может помочь",
             True,
-            "Может: там мал весь градиент слоя, и деление на его масштаб возвращает шагу обычную длину.",
+            "Может: там мал весь градиент слоя, и деление на его масштаб возвращает шагу длину (но не направление).",
         ),
         (
             "Зная только норму `W.grad`, нельзя сказать, затухает ли градиент сквозь время",
@@ -113,49 +115,45 @@ def bptt_grad(W: Tensor, V: Tensor, b: Tensor, xs: Tensor, h0: Tensor, gT: Tenso
     return torch.autograd.grad(h @ gT, parameters)
 
 
-def _backward(
-    W, V, b, xs, h0, gT, *, transpose=True, late=False, slope=True, end_slope=True, only_last=False, double=False
-):
-    """BPTT with a mistake on demand."""
+def _backward(mistake: str, W: Tensor, V: Tensor, b: Tensor, xs: Tensor, h0: Tensor, gT: Tensor) -> tuple[Tensor, ...]:
+    """BPTT with one mistake in it."""
     states = [h0]
     for x in xs:
         states.append(torch.tanh(W @ states[-1] + V @ x + b))
     grads = [torch.zeros_like(p) for p in (W, V, b)]
     g = gT
     for k in range(len(xs), 0, -1):
-        delta = g * (1 - states[k] ** 2) if slope and (end_slope or k < len(xs)) else g
-        weight = len(xs) - k + 1 if double else 1
-        source = states[k] if late else states[k - 1]
-        for grad, outer in zip(grads, (torch.outer(delta, source), torch.outer(delta, xs[k - 1]), delta), strict=True):
-            grad += weight * outer
-        if only_last:
+        h = torch.tanh(states[k]) if mistake == "slope of the state" else states[k]
+        flat = mistake == "no slopes" or (mistake == "no last slope" and k == len(xs))
+        delta = g if flat else g * (1 - h**2)
+        weight = len(xs) - k + 1 if mistake == "total derivatives" else 1
+        left = g if mistake == "bare outer" else delta
+        source = states[k] if mistake == "next state" else states[k - 1]
+        for grad, term in zip(grads, (torch.outer(left, source), torch.outer(left, xs[k - 1]), left), strict=True):
+            grad += weight * term
+        if mistake == "last step":
             break
-        g = (W.T if transpose else W) @ delta
+        g = (W if mistake == "no transpose" else W.T) @ delta
+    if mistake.startswith("turned"):
+        grads[0] = grads[0].T
+    if mistake == "turned both":
+        grads[1] = grads[1].T
     return tuple(grads)
 
 
-def without_transpose(W, V, b, xs, h0, gT):
-    return _backward(W, V, b, xs, h0, gT, transpose=False)
-
-
-def next_state(W, V, b, xs, h0, gT):
-    return _backward(W, V, b, xs, h0, gT, late=True)
-
-
-def without_slopes(W, V, b, xs, h0, gT):
-    return _backward(W, V, b, xs, h0, gT, slope=False)
-
-
-def without_the_last_slope(W, V, b, xs, h0, gT):
-    return _backward(W, V, b, xs, h0, gT, end_slope=False)
-
-
-def last_step_only(W, V, b, xs, h0, gT):
-    return _backward(W, V, b, xs, h0, gT, only_last=True)
-
-
-def total_derivatives(W, V, b, xs, h0, gT):
-    return _backward(W, V, b, xs, h0, gT, double=True)
+_TURNED = "Градиент транспонирован: строки внешнего произведения δₖhₖ₋₁ᵀ нумерует δ, столбцы — состояние."
+_MISTAKES = {
+    "no transpose": "Назад градиент идёт через транспонированную матрицу: Wᵀδ, а не Wδ.",
+    "next state": "Внешнее произведение взято с hₖ, а W на шаге k умножали на предыдущее состояние, hₖ₋₁.",
+    "no slopes": "Потеряны наклоны: прежде чем умножать, g надо поэлементно умножить на 1 − hₖ².",
+    "no last slope": "На последнем шаге забыт наклон: gT — производная по h_T, а δ_T = gT ⊙ (1 − h_T²).",
+    "last step": "Учтён только последний шаг: W использована на каждом, и слагаемых столько же, сколько шагов.",
+    "total derivatives": "Слагаемое с расстоянием ℓ вошло ℓ + 1 раз: вместо непосредственной производной взята полная.",
+    "bare outer": "Назад вектор идёт верно, но во внешних произведениях стоит g вместо δ: потерян наклон своего шага.",
+    "slope of the state": "Тангенс взят дважды: hₖ уже tanh(aₖ), и наклон равен 1 − hₖ², а не 1 − tanh²(hₖ).",
+    "turned": _TURNED,
+    "turned both": _TURNED,
+}
 
 
 def cases(generator: torch.Generator) -> list[tuple[Tensor, ...]]:
@@ -172,20 +170,7 @@ function(
     "bptt-grad",
     reference=bptt_grad,
     cases=cases,
-    mistakes=[
-        (without_transpose, "Назад градиент идёт через транспонированную матрицу: Wᵀδ, а не Wδ."),
-        (next_state, "Внешнее произведение взято с hₖ, а W на шаге k умножали на предыдущее состояние, hₖ₋₁."),
-        (without_slopes, "Потеряны наклоны: прежде чем умножать, g надо поэлементно умножить на 1 − hₖ²."),
-        (without_the_last_slope, "На последнем шаге забыт наклон: gT — производная по h_T, а δ_T = gT ⊙ (1 − h_T²)."),
-        (
-            last_step_only,
-            "Учтён только последний шаг: W использована на каждом, и слагаемых столько же, сколько шагов.",
-        ),
-        (
-            total_derivatives,
-            "Слагаемое с расстоянием ℓ вошло ℓ + 1 раз: вместо непосредственной производной взята полная.",
-        ),
-    ],
+    mistakes=[(partial(_backward, mistake), message) for mistake, message in _MISTAKES.items()],
     rtol=1e-10,
     by_hand=True,
     atol=1e-12,
