@@ -1,0 +1,193 @@
+"""The monitor: a context manager round an ordinary training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradflow._validation import require_count
+from gradflow.monitor import lags, views
+from gradflow.monitor.backward import BackwardWatcher
+from gradflow.monitor.findings import Diagnosis, diagnose
+from gradflow.monitor.forward import ForwardWatcher
+from gradflow.monitor.frame import Frame
+from gradflow.monitor.messages import require_language
+from gradflow.monitor.optimizers import UpdateWatcher
+from gradflow.monitor.record import Record
+
+if TYPE_CHECKING:
+    import pandas
+
+    from gradflow.book import Chart
+
+
+class GradientMonitor:
+    """Watch a training loop and say what is wrong with it.
+
+    ::
+
+        with GradientMonitor(model, optimizer) as monitor:
+            for x, y in batches:
+                loss = criterion(model(x), y)
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad()
+                monitor.step(loss)
+        print(monitor.diagnose())
+
+    Gradients, weights, buffers and random numbers are to the bit what they would be without it. Nothing is put on the
+    model: calls of modules and steps of optimisers are seen through torch's global hooks, backward passes through
+    ``torch.autograd.backward``; all are given back on exit, also when the loop raises.
+
+    Args:
+        model: any module; several models as ``nn.ModuleList`` or ``nn.ModuleDict``.
+        optimizer: one optimiser or several; those that step inside the block are seen in any case.
+        scaler: a ``torch.amp.GradScaler``; without it the scale is read off the loss that enters the backward pass.
+        every: record the first step and then one of every so many; of the others the loss alone is kept.
+        shares: also count zeros, subnormal, saturated and unmoved values, dead units and the spread over the batch.
+        lang: language of the words, ``"ru"`` or ``"en"``.
+
+    Attributes:
+        record: all that was seen (:class:`~gradflow.monitor.record.Record`): numbers and names, no tensors.
+
+    Raises:
+        ValueError: an argument is none of the above, or ``model`` is one into which hooks cannot see: compiled,
+            scripted, or replicated on several devices.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | Sequence[Optimizer] | None = None,
+        *,
+        scaler: Any = None,
+        every: int = 1,
+        shares: bool = True,
+        lang: str = "ru",
+    ) -> None:
+        _require_transparent(model)
+        optimizers = _require_optimizers(optimizer)
+        if scaler is not None and not hasattr(scaler, "get_scale"):
+            raise ValueError(f"scaler: expected a torch.amp.GradScaler, got {type(scaler).__name__}")
+        self.every, self.lang = require_count("every", every), require_language(lang)
+        self.record = Record(type(model).__name__)
+        self._scaler, self._entered = scaler, False
+        self._frame = Frame(1, recorded=True)
+        self._forward = ForwardWatcher(model, self._frame, shares)
+        parameters = dict(model.named_parameters())
+        for name, module in self._forward.unregistered.items():
+            own = {f"{name}.{key}": value for key, value in module.named_parameters(recurse=False)}
+            parameters |= own
+            self.record.unregistered += own
+        self.record.parameters = {name: parameter.requires_grad for name, parameter in parameters.items()}
+        self.record.forget_bias = {
+            self._forward.names[id(module)]: bias
+            for module in model.modules()
+            if (bias := lags.forget_bias(module)) is not None
+        }
+        self._backward = BackwardWatcher(parameters, self.record, self._frame, shares)
+        self._updates = UpdateWatcher(parameters, self.record, self._frame, shares)
+        for each in optimizers:
+            self._updates.meet(each, given=True)
+
+    def __enter__(self) -> GradientMonitor:
+        if self._entered:
+            raise RuntimeError("GradientMonitor: this monitor is watching already")
+        self._entered = True
+        for watcher in (self._forward, self._backward, self._updates):
+            watcher.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exception: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for watcher in (self._updates, self._backward, self._forward):
+            watcher.__exit__()
+        self._entered = False
+        if kind is not None:
+            self.record.exception = f"{kind.__name__}: {exception}"
+        if self._frame.touched:
+            self._close(None)
+
+    def step(self, loss: Tensor | float | None = None) -> None:
+        """End one step of the loop; ``loss`` is the step's loss as the loop knows it, before any scaling."""
+        self._close(float(loss.detach()) if isinstance(loss, Tensor) else loss)
+
+    def _close(self, loss: float | None) -> None:
+        step = self._frame.close()
+        step.loss = step.root if loss is None else float(loss)
+        if self._scaler is not None:
+            step.scale = float(self._scaler.get_scale())
+        elif step.loss and loss is not None:
+            step.scale = _power_of_two(step.root / step.loss)
+        self.record.steps.append(step)
+        for name, module in step.modules.items():
+            self.record.kinds.setdefault(name, module.kind)
+        index = len(self.record.steps) + 1
+        self._frame = Frame(index, (index - 1) % self.every == 0, self._frame)
+        self._forward.frame = self._backward.frame = self._updates.frame = self._frame
+
+    def diagnose(self) -> Diagnosis:
+        """What is wrong, the surest first; printed, it is text."""
+        return diagnose(self.record, self.lang)
+
+    def table(self) -> pandas.DataFrame:
+        """One row a module and step, and the step's numbers of its parameters taken together."""
+        return views.table(self.record)
+
+    def to_json(self) -> str:
+        """The record and the findings as JSON."""
+        return views.to_json(self.record, self.diagnose())
+
+    def summary(self) -> str:
+        """One line a module, for a terminal of 80 columns."""
+        return views.summary(self.record, self.lang)
+
+    def report(self) -> str:
+        """One screen of text for a forum or a ticket: versions, model, loss, findings, the worst modules."""
+        return views.report(self.record, self.diagnose(), self.lang)
+
+    def plot(self) -> Chart:
+        """The loss and the gradients by module and by step, as a figure of the book."""
+        return views.plot(self.record, self.lang)
+
+
+def _require_transparent(model: nn.Module) -> None:
+    """Refuse what hooks cannot see into, with a word on what to hand in instead."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"model: expected an nn.Module, got {type(model).__name__}")
+    for module in model.modules():
+        if hasattr(module, "_orig_mod") or module._compiled_call_impl is not None:
+            raise ValueError(
+                f"model: expected a model that is not compiled, got {type(module).__name__}: hooks do not see inside; "
+                "train the original (model._orig_mod, or before model.compile()) while you look for the fault"
+            )
+        if isinstance(module, torch.jit.ScriptModule):
+            raise ValueError("model: expected a Python model, got a ScriptModule: hooks do not see inside")
+        if isinstance(module, nn.DataParallel) and len(module.device_ids) > 1:
+            raise ValueError(
+                f"model: expected one replica, got DataParallel on {len(module.device_ids)} devices; "
+                "hand in and train model.module while you look for the fault"
+            )
+
+
+def _require_optimizers(optimizer: Optimizer | Sequence[Optimizer] | None) -> list[Optimizer]:
+    optimizers = [] if optimizer is None else [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+    for each in optimizers:
+        if not isinstance(each, Optimizer):
+            raise ValueError(f"optimizer: expected torch.optim.Optimizer or several, got {type(each).__name__}")
+    return optimizers
+
+
+def _power_of_two(ratio: float) -> float:
+    """The loss scale, if ``ratio`` looks like one: a power of two of at least 4; else 1."""
+    if not math.isfinite(ratio) or ratio < 3.9:
+        return 1.0
+    power = math.log2(ratio)
+    return 2.0 ** round(power) if abs(power - round(power)) < 1e-3 else 1.0
