@@ -3,8 +3,8 @@
     python code/benchmarks/experiments.py [--cells 15] [page …]
 
 Each page of ``book/`` (or each page named, as ``comparison``) runs in a process of its own on one thread, cell by cell.
-Printed are the pages and the costliest cells with their first line of code. The import of torch is counted, as ``start``;
-drawing is part of its cell. Goals: 300 s for the book, 120 s for a page.
+Printed are the pages and the costliest cells with their first line of code. The import of torch is counted, as
+``start``; drawing is part of its cell. Goals: 300 s for the book, 120 s for a page.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def code_cells(page: Path) -> list[str]:
 
 
 def first_line(code: str) -> str:
-    """The line that names a cell: the first with the most indented call would lie, the first of all may be an import."""
+    """The line that names a cell: its first that is neither an import nor a comment nor a decorator."""
     lines = [line for line in code.splitlines() if line.strip() and not line.startswith(("import ", "from ", "#", "@"))]
     return lines[0] if lines else code.splitlines()[0]
 
@@ -73,7 +73,7 @@ def main() -> None:
         costs[name] = json.loads(done.stdout.splitlines()[-1])
     totals = {name: sum(seconds for _, seconds in cells) for name, cells in costs.items()}
     print(f"{'page':20} {'cells':>5} {'CPU s':>7}")
-    for name in sorted(totals, key=totals.get, reverse=True):
+    for name in sorted(totals, key=totals.__getitem__, reverse=True):
         late = "  over the goal" if totals[name] > PAGE_GOAL else ""
         print(f"{name:20} {len(costs[name]):5} {totals[name]:7.1f}{late}")
     print(f"{'all, goal ' + str(BOOK_GOAL):20} {sum(map(len, costs.values())):5} {sum(totals.values()):7.1f}\n")

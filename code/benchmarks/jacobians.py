@@ -46,6 +46,7 @@ def network(D: int, T: int, activation: str, dtype: torch.dtype = torch.float32)
 
 
 def plain_product(W: Tensor, slopes: Tensor) -> Tensor:
+    """What everybody writes first."""
     P = torch.eye(len(W), dtype=W.dtype)
     for s in slopes:
         P = torch.diag(s) @ W @ P
@@ -63,6 +64,7 @@ def exact_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def bare_products(Q: Tensor, T: int) -> Tensor:
+    """T products and nothing else."""
     P = torch.eye(len(Q))
     for _ in range(T):
         P = Q @ P
@@ -70,6 +72,7 @@ def bare_products(Q: Tensor, T: int) -> Tensor:
 
 
 def methods(W: Tensor, inputs: Tensor, slopes: Tensor, activation: str) -> dict[str, Callable[[], object]]:
+    """What is compared, by the name in the table."""
     f, _ = ACTIVATIONS[activation]
     rows, start = inputs.unbind(0), torch.zeros(len(W))
 
@@ -89,6 +92,7 @@ def methods(W: Tensor, inputs: Tensor, slopes: Tensor, activation: str) -> dict[
 
 
 def relative_error(result: object, exact: tuple[Tensor, Tensor]) -> float:
+    """Relative to the exact product; 1 where nothing is left of it."""
     P_exact, log_exact = exact
     P, log_scale = result if isinstance(result, tuple) else (result, torch.zeros(()))
     if P.count_nonzero() == 0:
@@ -175,9 +179,9 @@ def compare_subnormal_speed(D: int = 256, repeats: int = 51) -> float:
             start = time.process_time()
             W @ factor
             times.append(time.process_time() - start)
-    ratio = median(slow / fast for fast, slow in zip(*seconds.values(), strict=True))
+    ratio: float = median(slow / fast for fast, slow in zip(*seconds.values(), strict=True))
     print(
-        f"\nA float32 product of {D} x {D} matrices with a subnormal factor takes {ratio:.1f} times the usual time here."
+        f"\nA float32 product of {D} x {D} matrices with a subnormal factor takes {ratio:.1f} times the usual time."
         "\n(Near 1 where the hardware handles subnormals; 10 to 100 where microcode does, and then the plain product of"
         "\na thousand tanh factors slows down as much on its way to zero.)"
     )
@@ -185,6 +189,7 @@ def compare_subnormal_speed(D: int = 256, repeats: int = 51) -> float:
 
 
 def main() -> None:
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="only D = 64 and T = 50, 200")
     parser.add_argument("--record", type=Path, help="write the ratios and errors to this JSON file, too")

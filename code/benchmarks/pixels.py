@@ -84,7 +84,7 @@ class Digits:
     """Handwritten digits as sequences of pixels in [0, 1]; the score is the share of right answers."""
 
     inputs, outputs, answers = 1, 10, 1
-    better = max
+    sign = 1  # the higher the score the better
 
     def __init__(self, folder: Path, train: int | None, device: str) -> None:
         x, y = read_idx(folder, "train-images"), read_idx(folder, "train-labels")
@@ -117,7 +117,7 @@ class Digits:
 class Made:
     """Sequences made on the way; the score is the loss on fresh ones."""
 
-    better = min
+    sign = -1
 
     def __init__(self, task: str, length: int, device: str) -> None:
         self.length = self.lag = length
@@ -277,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for candidate in options.rates:
                 train(task, missing(kind, candidate, [0]), options, keep)
             found = [run for run in record["runs"] if run["kind"] == kind and run["seed"] == 0]
-            rate = task.better(found, key=lambda run: run["curve"][-1][1])["lr"]
+            rate = max(found, key=lambda run: task.sign * run["curve"][-1][1])["lr"]
         train(task, missing(kind, rate, range(1, options.seeds + 1)), options, keep)
         scores = sorted(run["curve"][-1][2] for run in record["runs"] if run["kind"] == kind and run["seed"] > 0)
         print(f"{kind:12} lr {rate:g}   test: " + "  ".join(f"{score:.3f}" for score in scores))

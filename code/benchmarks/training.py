@@ -42,7 +42,7 @@ def twins(cell: nn.Module, module: type[nn.Module], hidden: int) -> list[nn.Modu
     networks = []
     for net in range(NETS):
         network = module(INPUTS, hidden)
-        nn.init.zeros_(network.bias_hh_l0)
+        nn.init.zeros_(network.get_parameter("bias_hh_l0"))
         with torch.no_grad():
             for name, parameter in names.items():
                 getattr(network, name).copy_(parameter[net])
@@ -73,7 +73,7 @@ def methods(kind: str, hidden: int, length: int) -> dict[str, Callable[[], list[
         ).requires_grad_()
         for name, _ in loop[0].named_parameters()
     }
-    skeleton = cell_type and cell_type(INPUTS, hidden, device="meta")
+    skeleton = nn.Identity() if cell_type is None else cell_type(INPUTS, hidden, device="meta")
 
     def ours() -> list[Tensor]:
         return step(list(cell.parameters()), cell.last(x).square().sum())
@@ -115,7 +115,8 @@ def main() -> None:
     keep_freed_memory()  # as ``train`` does; it serves all methods
     warnings.filterwarnings("ignore", message="There is a performance drop")  # vmap's fallback, said above
     print(
-        f"{'cell':4} {'H':>3} {'T':>4} {'ours ms':>9} {'loop ms':>9} {'vmap ms':>9} {'loop/ours':>10} {'goal':>5} {'difference':>11}"
+        f"{'cell':4} {'H':>3} {'T':>4} {'ours ms':>9} {'loop ms':>9} {'vmap ms':>9} "
+        f"{'loop/ours':>10} {'goal':>5} {'difference':>11}"
     )
     for kind in KINDS:
         for hidden in (16, 32, 64):

@@ -1,4 +1,4 @@
-r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in three ways, from the fastest to the safest.
+r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in three ways: the fast before the safe.
 
 The two fast ways are for dense ``W``. They keep the product transposed: ``rest`` holds rows, and a factor is applied
 as ``(rest @ W_t.T) * s_t``. After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where
@@ -16,7 +16,7 @@ from torch import Tensor
 _ORTHOGONALIZE_EVERY = 28  # steps; after many more all directions would lean to one side
 
 
-class _Lost(ArithmeticError):
+class _DigitsLostError(ArithmeticError):
     """Digits may have been lost on this way."""
 
 
@@ -41,11 +41,11 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
             if 3 * count <= D:
                 P, log_scale = _low_rank_product(W, slopes, count, every)
                 return P.clone(), log_scale.clone()  # tensors made in inference mode could not meet autograd later
-        except _Lost:
+        except _DigitsLostError:
             pass
         try:
             return _whole_product(W, slopes, every)
-        except _Lost:
+        except _DigitsLostError:
             pass
     return _careful_product(W, slopes)
 
@@ -81,7 +81,7 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
     n, parted, image_norms, norms = 0, 0.0, list[Tensor](), list[Tensor]()
     while parted < -math.log(negligible):
         if n + _ORTHOGONALIZE_EVERY > T or n * -math.log(negligible) > T * parted:  # at this pace T factors are too few
-            raise _Lost
+            raise _DigitsLostError
         start, n = n, n + _ORTHOGONALIZE_EVERY
         image = _apply(image, forward[start:n], slopes[start:n], every, image_norms)
         Q, R = torch.linalg.qr(image[..., :-1, :].mT)
@@ -110,7 +110,7 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
     P, log_norm = _normalized((basis @ rest[..., :-1, :]).mT)
     left_out = torch.linalg.vector_norm(rest[..., -1, :], dim=-1) / log_norm.exp()
     if not float(left_out.max()) < 10 * negligible:
-        raise _Lost
+        raise _DigitsLostError
     return P, _log_scale(norms) + log_norm
 
 
@@ -156,12 +156,12 @@ def _apply(rest: Tensor, factors: Sequence[Tensor], slopes: Tensor, every: int, 
 def _log_scale(norms: list[Tensor]) -> Tensor:
     steps = torch.stack(norms)[..., 0, 0]
     if not float(steps.min()) > _lowest(steps):  # on the way here `rest` may have been among the subnormal numbers
-        raise _Lost
+        raise _DigitsLostError
     return steps.double().log().sum(dim=0)
 
 
 def _lowest(x: Tensor) -> float:
-    return torch.finfo(x.dtype).tiny ** 0.4
+    return math.pow(torch.finfo(x.dtype).tiny, 0.4)
 
 
 def _normalized(P: Tensor) -> tuple[Tensor, Tensor]:

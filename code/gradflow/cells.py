@@ -216,4 +216,4 @@ def _weights(module: nn.Module, kind: type[nn.RNNBase], x: Tensor) -> tuple[Tens
 
 def _blocks(module: nn.RNNBase) -> tuple[Tensor, ...]:
     """The H×H blocks of the recurrent weights: i, f, g, o of an LSTM, r, z, n of a GRU."""
-    return cast(Tensor, module.weight_hh_l0).split(module.hidden_size)
+    return torch.split(cast(Tensor, module.weight_hh_l0), module.hidden_size)

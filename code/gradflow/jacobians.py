@@ -179,7 +179,8 @@ def log_singular_values(W: Tensor, slopes: Tensor) -> Tensor:
         log_rows, rows = _multiply_graded(torch.linalg.qr(rows[order].mT).R, log_rows, torch.eye(D).to(rows))
         if rows.triu(1).abs().max() < 1e-6:
             break
-    return (log_rows + torch.linalg.vector_norm(rows, dim=-1).log()).sort(descending=True).values
+    log_lengths: Tensor = log_rows + torch.linalg.vector_norm(rows, dim=-1).log()
+    return log_lengths.sort(descending=True).values
 
 
 @torch.no_grad()

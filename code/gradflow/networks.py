@@ -6,6 +6,7 @@ Weights come as one tensor ``(L, D, D)``, one matrix a layer; :func:`deep_networ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -38,7 +39,7 @@ def gaussian_weights(depth: int, width: int, sigma: float = 1.0, *, generator: G
         ValueError: ``depth`` or ``width`` is not a positive integer, or ``sigma`` is not finite.
     """
     shape = require_count("depth", depth), require_count("width", width), width
-    return torch.randn(shape, generator=generator) * (require_number("sigma", sigma) / width**0.5)
+    return torch.randn(shape, generator=generator) * (require_number("sigma", sigma) / math.sqrt(width))
 
 
 def orthogonal_weights(depth: int, width: int, gain: float = 1.0, *, generator: Generator) -> Tensor:
@@ -95,21 +96,17 @@ def deep_linear(depth: int, width: int, gain: float, noise: float = 0.0, *, gene
 
 
 class ResidualBlock(nn.Module):
-    """``x + scale * branch(x)``, normalized before the branch (pre-LN), after the sum (post-LN) or nowhere."""
+    """``x + scale * branch(x)``."""
 
-    def __init__(self, branch: nn.Module, scale: float, norm: nn.Module | None, pre: bool) -> None:
+    def __init__(self, branch: nn.Module, scale: float) -> None:
         super().__init__()
         self.branch = branch
         self.scale = scale
-        self.norm = norm
-        self.pre = pre
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.norm is None:
-            return x + self.scale * self.branch(x)
-        if self.pre:
-            return x + self.scale * self.branch(self.norm(x))
-        return self.norm(x + self.scale * self.branch(x))
+        """The block's output, of the shape of ``x``."""
+        y: Tensor = x + self.scale * self.branch(x)
+        return y
 
 
 def residual_network(
@@ -135,12 +132,17 @@ def residual_network(
     _require_weights(weights)
     if layer_norm not in (None, "pre", "post"):
         raise ValueError(f'layer_norm: expected "pre", "post" or None, got {layer_norm!r}')
-    blocks = []
+    require_number("scale", scale)
+    layers: list[nn.Module] = []
     for weight in weights:
-        layers = [_linear(weight)] + ([] if activation is None else [activation()])
-        norm = None if layer_norm is None else _normalization(weight)
-        blocks.append(ResidualBlock(nn.Sequential(*layers), require_number("scale", scale), norm, layer_norm == "pre"))
-    return nn.Sequential(*blocks)
+        branch: list[nn.Module] = [_normalization(weight)] if layer_norm == "pre" else []
+        branch.append(_linear(weight))
+        if activation is not None:
+            branch.append(activation())
+        layers.append(ResidualBlock(nn.Sequential(*branch), scale))
+        if layer_norm == "post":
+            layers.append(_normalization(weight))
+    return nn.Sequential(*layers)
 
 
 def _require_weights(weights: Tensor) -> None:
@@ -151,7 +153,7 @@ def _require_weights(weights: Tensor) -> None:
 
 def _linear(weight: Tensor) -> nn.Linear:
     width = len(weight)
-    layer = nn.utils.skip_init(nn.Linear, width, width, bias=False, dtype=weight.dtype, device=weight.device)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, width, width, bias=False, dtype=weight.dtype, device=weight.device)
     with torch.no_grad():
         layer.weight.copy_(weight)
     return layer

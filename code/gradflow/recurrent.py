@@ -16,7 +16,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -108,7 +108,10 @@ class GRUTrace(NamedTuple):
 
 
 class LSTMTrace(NamedTuple):
-    """Inner quantities of ``ParallelLSTM``, each (T, N, B, H): ``c_t = f_t c_{t-1} + i_t g_t``, ``h_t = o_t tanh c_t``."""
+    """Inner quantities of ``ParallelLSTM``, each (T, N, B, H).
+
+    ``c_t = f_t c_{t-1} + i_t g_t``, ``h_t = o_t tanh c_t``.
+    """
 
     h: Tensor
     c: Tensor
@@ -398,6 +401,9 @@ class ParallelLRU(nn.Module):
         return torch.view_as_complex(_affine(encoded, gain * self.B).unflatten(-1, (-1, 2)).contiguous())
 
 
+Cell = ParallelRNN | ParallelGRU | ParallelLSTM | ParallelLRU
+
+
 class SequenceModel(nn.Module):
     """A recurrent cell and a linear readout ``o = C h + d`` of the last state or of every state.
 
@@ -408,7 +414,7 @@ class SequenceModel(nn.Module):
         generator: source of the readout's initial weights, U(±1/√H) as in ``torch.nn.Linear``.
     """
 
-    def __init__(self, cell: nn.Module, output_size: int, *, every_step: bool = False, generator: Generator) -> None:
+    def __init__(self, cell: Cell, output_size: int, *, every_step: bool = False, generator: Generator) -> None:
         super().__init__()
         require_count("output_size", output_size)
         self.cell = cell
@@ -421,7 +427,7 @@ class SequenceModel(nn.Module):
     @property
     def nets(self) -> int:
         """The number of networks N."""
-        return self.C.shape[0]
+        return len(self.C)
 
     def forward(self, x: Tensor) -> Tensor:
         """``x (T, N, B, I)`` -> ``(N, B, O)``, or ``(T, N, B, O)`` when every step is read."""
@@ -430,7 +436,10 @@ class SequenceModel(nn.Module):
         return torch.baddbmm(self.d.unsqueeze(1), self.cell.last(x), self.C.mT)
 
 
-def join(models: Sequence[nn.Module]) -> nn.Module:
+_Model = TypeVar("_Model", bound=nn.Module)
+
+
+def join(models: Sequence[_Model]) -> _Model:
     """One module with the networks of all ``models``, in their order: build groups apart, train them together.
 
     Args:
@@ -487,4 +496,4 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     steps, _, batch, _ = x.shape
     flat = x.transpose(0, 1).flatten(1, 2)
     mapped = torch.bmm(flat, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), flat, weight.mT)
-    return mapped.unflatten(1, (steps, batch)).transpose(0, 1)
+    return mapped.view(mapped.shape[0], steps, batch, -1).transpose(0, 1)

@@ -52,7 +52,7 @@ def norms(tensors):
 
 
 def by_the_activation(model, x, loss_fn):
-    y, inputs, outputs, activated = recorded(model, x)
+    y, inputs, _, activated = recorded(model, x)
     weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
     grads = torch.autograd.grad(loss_fn(y), activated + weights)
     return norms([*inputs, y]), norms(grads[: len(activated)]), norms(grads[len(activated) :])
@@ -63,7 +63,7 @@ def squared(model, x, loss_fn):
 
 
 def before_the_activation(model, x, loss_fn):
-    h, delta, grad = with_hooks(model, x, loss_fn)
+    _, delta, grad = with_hooks(model, x, loss_fn)
     return norms([x, *recorded(model, x)[2]]), delta, grad
 
 

@@ -50,10 +50,19 @@ def test_number_is_accepted_in_every_form(answer: object) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "message"),
-    [(6, "Перевёрнуто."), ("0,1767", "Опечатка"), (7, "Мимо."), ("", "пока нет"), (None, "пока нет"),
-     ("шесть", "Не понимаю «шесть»"), ([1 / 6], "одно число"), (torch.ones(2), "не число"), (float("nan"), "Мимо."),
-     ("x < 1/6", "а не неравенство")],
-)  # fmt: skip
+    [
+        (6, "Перевёрнуто."),
+        ("0,1767", "Опечатка"),
+        (7, "Мимо."),
+        ("", "пока нет"),
+        (None, "пока нет"),
+        ("шесть", "Не понимаю «шесть»"),
+        ([1 / 6], "одно число"),
+        (torch.ones(2), "не число"),
+        (float("nan"), "Мимо."),
+        ("x < 1/6", "а не неравенство"),
+    ],
+)
 def test_wrong_number_hears_what_is_wrong(answer: object, message: str) -> None:
     verdict = SIXTH.check(answer)
     assert not verdict.passed and message in verdict.message
@@ -84,11 +93,29 @@ def test_bound_may_be_written_as_an_inequality(answer: str) -> None:
 OPTIONS = [Option("раз", True, "раз верно"), Option("два", False, "два неверно"), Option("три", True, "три верно")]
 
 
-@pytest.mark.parametrize(("answer", "message"), [
-    ("ав", None), ("в, а", None), ("АВ", None), ("а", "отметок: 1 из 3."), ("абв", "отметок: 1 из 3."), ("б", "отметок: 3 из 3."),
-    ("", "пока нет"), ("я", "от «а» до «в»"), (2, "от «а» до «в»"), (["а", "в"], None), ({"в", "а"}, None), (["а", 2], "от «а»"),
-    ([], "пока нет"), ("а) и в).", None), ("а;в", None), ("a, B", None), ("aв", None), (torch.ones(2), "от «а» до «в»"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("ав", None),
+        ("в, а", None),
+        ("АВ", None),
+        ("а", "отметок: 1 из 3."),
+        ("абв", "отметок: 1 из 3."),
+        ("б", "отметок: 3 из 3."),
+        ("", "пока нет"),
+        ("я", "от «а» до «в»"),
+        (2, "от «а» до «в»"),
+        (["а", "в"], None),
+        ({"в", "а"}, None),
+        (["а", 2], "от «а»"),
+        ([], "пока нет"),
+        ("а) и в).", None),
+        ("а;в", None),
+        ("a, B", None),
+        ("aв", None),
+        (torch.ones(2), "от «а» до «в»"),
+    ],
+)
 def test_several_true_options_are_all_wanted(answer: object, message: str | None) -> None:
     verdict = ChoiceCheck("several", OPTIONS, True, "Верно.").check(answer)
     assert verdict.passed == (message is None)
@@ -161,47 +188,62 @@ def prints(W: Tensor, x: Tensor) -> Tensor:
 
 
 PRODUCT = FunctionCheck(
-    name="matvec", reference=matvec, cases=cases, mistakes=[(lambda W, x: W.T @ x, "Умножено на транспонированную.")],
-    properties=[], refuses=[], changes=(), observe=lambda arguments, result: result, rtol=1e-8, atol=1e-10, right="Верно.",
-)  # fmt: skip
+    name="matvec",
+    reference=matvec,
+    cases=cases,
+    mistakes=[(lambda W, x: W.T @ x, "Умножено на транспонированную.")],
+    properties=[],
+    refuses=[],
+    changes=(),
+    observe=lambda arguments, result: result,
+    rtol=1e-8,
+    atol=1e-10,
+    right="Верно.",
+)
 
 
-@pytest.mark.parametrize("answer", [
-    lambda W, x: W @ x,
-    lambda W, x: (W * x).sum(1),
-    lambda W, x: W.numpy() @ x.numpy(),
-    lambda matrix, vector: torch.stack([row.dot(vector) for row in matrix]),
-    lambda *arguments: arguments[0] @ arguments[1],
-    lambda W, x: [float(row.dot(x)) for row in W],
-    lambda W, x: [row.dot(x) for row in W],
-    torch.mv,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda W, x: W @ x,
+        lambda W, x: (W * x).sum(1),
+        lambda W, x: W.numpy() @ x.numpy(),
+        lambda matrix, vector: torch.stack([row.dot(vector) for row in matrix]),
+        lambda *arguments: arguments[0] @ arguments[1],
+        lambda W, x: [float(row.dot(x)) for row in W],
+        lambda W, x: [row.dot(x) for row in W],
+        torch.mv,
+    ],
+)
 def test_right_function_passes_in_any_style(answer: Callable[..., Any]) -> None:
     assert PRODUCT.check(answer).passed
 
 
-@pytest.mark.parametrize(("answer", "message"), [
-    (lambda W, x: x @ W, "транспонированную"),
-    (raises, "в строке «return W.nonsense(x)»: AttributeError"),
-    (fails_with_a_sentence, "a sentence.\n"),
-    (lambda W, x: sys.exit(), "SystemExit"),
-    (lambda W, x: input("?"), "EOFError"),
-    (lambda W, x: None, "None"),
-    (lambda W, x: "ответ", "str"),
-    (lambda W, x: object(), "object, а нужны"),
-    (mutates, "изменила свой аргумент W"),
-    (lambda W, x: W @ x[:, None], "Форма (2, 1), а должна быть (2,)"),
-    (lambda W, x: (W @ x).float(), "Тип float32"),
-    (lambda W, x: (W @ x) / 0, "inf или nan"),
-    (lambda W, x: -W @ x, "кроме знака"),
-    (lambda W, x: W @ x * 3, "множитель 3,00"),
-    (lambda W, x: x, "аргумент без изменений"),
-    (lambda W, x: torch.ones(2).double(), "что ей ни дай"),
-    (lambda W, x: (W @ x, x), "Тензоров и чисел в ответе 2, а должно быть 1"),
-    (lambda W: W, "(W, x)"),
-    (3.5, "без скобок"),
-    (torch.ones(2), "без скобок"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda W, x: x @ W, "транспонированную"),
+        (raises, "в строке «return W.nonsense(x)»: AttributeError"),
+        (fails_with_a_sentence, "a sentence.\n"),
+        (lambda W, x: sys.exit(), "SystemExit"),
+        (lambda W, x: input("?"), "EOFError"),
+        (lambda W, x: None, "None"),
+        (lambda W, x: "ответ", "str"),
+        (lambda W, x: object(), "object, а нужны"),
+        (mutates, "изменила свой аргумент W"),
+        (lambda W, x: W @ x[:, None], "Форма (2, 1), а должна быть (2,)"),
+        (lambda W, x: (W @ x).float(), "Тип float32"),
+        (lambda W, x: (W @ x) / 0, "inf или nan"),
+        (lambda W, x: -W @ x, "кроме знака"),
+        (lambda W, x: W @ x * 3, "множитель 3,00"),
+        (lambda W, x: x, "аргумент без изменений"),
+        (lambda W, x: torch.ones(2).double(), "что ей ни дай"),
+        (lambda W, x: (W @ x, x), "Тензоров и чисел в ответе 2, а должно быть 1"),
+        (lambda W: W, "(W, x)"),
+        (3.5, "без скобок"),
+        (torch.ones(2), "без скобок"),
+    ],
+)
 def test_wrong_function_hears_what_is_wrong(answer: object, message: str) -> None:
     verdict = PRODUCT.check(answer)
     assert not verdict.passed and message in verdict.message
@@ -388,9 +430,13 @@ def test_stub_that_should_work_in_place_is_told_that_it_is_empty() -> None:
         torch.nn.init.zeros_(model.weight)
 
     entry = replace(
-        PRODUCT, reference=reset_, changes=(0,), observe=lambda arguments, result: arguments[0].weight, mistakes=[],
+        PRODUCT,
+        reference=reset_,
+        changes=(0,),
+        observe=lambda arguments, result: arguments[0].weight,
+        mistakes=[],
         cases=lambda generator: [(nn.Linear(2, 2),), (nn.Linear(3, 3),)],
-    )  # fmt: skip
+    )
     assert entry.check(reset_).passed
     assert "тело ещё не написано" in entry.check(lambda model: None).message
     assert "тело ещё не написано" not in entry.check(lambda model: nn.init.ones_(model.weight)).message

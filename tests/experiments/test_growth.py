@@ -25,5 +25,5 @@ def test_layer_norm_after_relu_keeps_the_forward_pass_and_explodes_the_backward_
 
 
 def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match="^seeds: expected"):
+    with pytest.raises(ValueError, match=r"^seeds: expected"):
         median_growth(lambda g: nn.Linear(2, 2), 2, seeds=0)

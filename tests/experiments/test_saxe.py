@@ -79,7 +79,8 @@ def test_balanced_scalar_chain_takes_the_time_that_the_integral_predicts():
         # a tenth of the loss is sqrt(0.1) of the distance
         steps = steps_to_learn(weights, torch.full((1, 1, 1), 2.0, dtype=torch.float64), (rate,), max_steps=2000)
         end = 2 - mpmath.sqrt(0.1)
-        predicted = mpmath.quad(lambda u: u ** -(2 - mpmath.mpf(2) / depth) / (2 - u), [1, end])
+        power = 2 - mpmath.mpf(2) / depth
+        predicted = mpmath.quad(lambda u, power=power: u**-power / (2 - u), [1, end])
         assert abs(steps.item() * rate - float(predicted)) < 0.01
 
 

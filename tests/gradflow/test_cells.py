@@ -16,16 +16,16 @@ from gradflow.cells import (
     state_jacobians,
 )
 
-I, H, T = 3, 5, 7
+INPUTS, H, T = 3, 5, 7
 
 
 def make(kind, seed=0, spread=1.5, hidden=H):
     """A module with large random weights in float64, so that no gate sits near its default."""
     generator = torch.Generator().manual_seed(seed)
-    module = kind(I, hidden, dtype=torch.float64)
+    module = kind(INPUTS, hidden, dtype=torch.float64)
     for p in module.parameters():
         nn.init.normal_(p, std=spread / math.sqrt(hidden), generator=generator)
-    x = torch.randn(T, I, generator=generator, dtype=torch.float64)
+    x = torch.randn(T, INPUTS, generator=generator, dtype=torch.float64)
     return module, x
 
 
@@ -141,7 +141,7 @@ def test_zero_trajectory_has_a_constant_jacobian():
     with torch.no_grad():
         lstm.bias_ih_l0[2 * H : 3 * H] = 0
         lstm.bias_hh_l0[2 * H : 3 * H] = 0
-    gates = lstm_gates(lstm, torch.zeros(T, I, dtype=torch.float64))
+    gates = lstm_gates(lstm, torch.zeros(T, INPUTS, dtype=torch.float64))
     U_g = lstm.weight_hh_l0.chunk(4)[2].detach()
     step = torch.diag(gates.f[0]) + torch.diag(gates.i[0]) @ U_g @ torch.diag(gates.o[0])
     torch.testing.assert_close(lstm_cell_jacobians(lstm, gates)[0], torch.linalg.matrix_power(step, T - 1))
@@ -175,13 +175,13 @@ def test_the_two_biases_of_torch_add():
 @pytest.mark.parametrize(
     ("module", "x", "message"),
     [
-        (nn.GRU(I, H), torch.zeros(T, I), "expected nn.LSTM"),
-        (nn.LSTM(I, H, num_layers=2), torch.zeros(T, I), "one layer"),
-        (nn.LSTM(I, H, bidirectional=True), torch.zeros(T, I), "one direction"),
-        (nn.LSTM(I, H, proj_size=2), torch.zeros(T, I), "no projection"),
-        (nn.LSTM(I, H), torch.zeros(T, I + 1), r"x: expected shape \(T, 3\)"),
-        (nn.LSTM(I, H), torch.zeros(0, I), "T >= 1"),
-        (nn.LSTM(I, H), torch.full((T, I), math.nan), "finite"),
+        (nn.GRU(INPUTS, H), torch.zeros(T, INPUTS), "expected nn.LSTM"),
+        (nn.LSTM(INPUTS, H, num_layers=2), torch.zeros(T, INPUTS), "one layer"),
+        (nn.LSTM(INPUTS, H, bidirectional=True), torch.zeros(T, INPUTS), "one direction"),
+        (nn.LSTM(INPUTS, H, proj_size=2), torch.zeros(T, INPUTS), "no projection"),
+        (nn.LSTM(INPUTS, H), torch.zeros(T, INPUTS + 1), r"x: expected shape \(T, 3\)"),
+        (nn.LSTM(INPUTS, H), torch.zeros(0, INPUTS), "T >= 1"),
+        (nn.LSTM(INPUTS, H), torch.full((T, INPUTS), math.nan), "finite"),
     ],
 )
 def test_bad_input_is_named(module, x, message):

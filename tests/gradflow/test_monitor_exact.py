@@ -1,4 +1,4 @@
-"""The monitor changes nothing: gradients, weights, buffers and random numbers are equal to the bit, and nothing stays."""
+"""The monitor changes nothing: gradients, weights, buffers, random numbers are equal to the bit; nothing stays."""
 
 import copy
 import io
@@ -319,7 +319,7 @@ POINTS = [
 ]
 
 
-class Trouble(Exception):
+class TroubleError(Exception):
     pass
 
 
@@ -333,19 +333,19 @@ def test_nothing_is_left_and_the_exception_passes_wherever_the_step_ends(point):
         @staticmethod
         def backward(ctx, gradient):
             if now == "inside backward":
-                raise Trouble(now)
+                raise TroubleError(now)
             return gradient
 
     def forward(self, x):
         y = self.scale() * self.first(x)
         if now == "inside forward":
-            raise Trouble(now)
+            raise TroubleError(now)
         return self.last(Raising.apply(y))
 
     class Optimizer(torch.optim.SGD):
         def step(self, closure=None):
             if now == "inside step":
-                raise Trouble(now)
+                raise TroubleError(now)
             return super().step(closure)
 
     now = ""
@@ -354,19 +354,19 @@ def test_nothing_is_left_and_the_exception_passes_wherever_the_step_ends(point):
     model.first = nn.Linear(6, 3)
     optimizer = Optimizer(model.parameters(), 0.1)
     monitor = GradientMonitor(model, optimizer)
-    with pytest.raises(KeyboardInterrupt if point == "interrupt" else Trouble), monitor:
+    with pytest.raises(KeyboardInterrupt if point == "interrupt" else TroubleError), monitor:
         for index in range(3):
             now = point if index == 1 else ""
             loss = model(torch.randn(4, 6)).square().mean()
             if now == "after forward":
-                raise Trouble(now)
+                raise TroubleError(now)
             optimizer.zero_grad()
             loss.backward()
             if now == "after backward":
-                raise Trouble(now)
+                raise TroubleError(now)
             optimizer.step()
             if now == "after step":
-                raise Trouble(now)
+                raise TroubleError(now)
             if now == "interrupt":
                 raise KeyboardInterrupt
             monitor.step(loss)

@@ -85,7 +85,7 @@ def test_singular_values_that_do_not_part_need_the_whole_product(ways):
 
 
 def twins(T, coupling=0.0, lag=0.9, early=True):
-    """Two copies of one network, hardly coupled: first the one falls behind by many orders of magnitude, then the other."""
+    """Two copies of one network, hardly coupled: one falls behind by many orders of magnitude, then the other."""
     block = gaussian(32, 32) / 32**0.5
     W = torch.block_diag(block, block) + coupling * gaussian(64, 64, seed=1)
     slopes = gaussian(T, 32, seed=2).sigmoid().repeat(1, 2)

@@ -220,7 +220,7 @@ def bad_x(shape=(T, N, B, INPUTS), value=0.0):
     "x", [bad_x(value=float("nan")), bad_x((T, N + 1, B, INPUTS)), bad_x((T, N, B, 5)), bad_x((T, B, INPUTS))]
 )
 def test_bad_data_is_named(kind, x):
-    with pytest.raises(ValueError, match="^x:"):
+    with pytest.raises(ValueError, match=r"^x:"):
         make(kind)(x)
 
 

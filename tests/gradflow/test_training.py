@@ -264,14 +264,14 @@ def test_bad_arguments_are_named(settings, argument):
 def test_nan_in_the_data_is_an_error_and_not_a_divergence():
     data = batches(1)
     data[0][0][2, 0, 0, 0] = math.nan
-    with pytest.raises(ValueError, match="^x:"):
+    with pytest.raises(ValueError, match=r"^x:"):
         train(stack(), replay(data), mean_squared_error, steps=1, lr=0.1)
 
 
 def test_stacks_of_different_sizes_are_an_error():
     model = stack()
     model.extra = nn.Parameter(torch.zeros(N + 1, 2))
-    with pytest.raises(ValueError, match="^model:"):
+    with pytest.raises(ValueError, match=r"^model:"):
         train(model, replay(batches(1)), mean_squared_error, steps=1, lr=0.1)
 
 

@@ -1,6 +1,7 @@
 """The claims of the page on backpropagation through time."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -204,7 +205,7 @@ def test_adam_makes_up_for_the_length_of_a_gradient_that_has_far_terms_only():
 
 
 def test_usual_networks_learn_the_echo_only_and_orthogonal_ones_the_bit_too():
-    adam = lambda parameters: torch.optim.Adam(parameters, lr=0.003)
+    adam = partial(torch.optim.Adam, lr=0.003)
     outcomes = {}
     for kind in ("default", "orthogonal"):
         g = generator()
@@ -230,7 +231,7 @@ def test_window_leaves_out_the_long_lags_and_only_them():
 
 
 def test_blind_gradient_never_sees_the_bit_but_moves_the_matrix():
-    adam = lambda parameters: torch.optim.Adam(parameters, lr=0.01)
+    adam = partial(torch.optim.Adam, lr=0.01)
     W = torch.stack([recurrent_matrix("default", 32, generator=generator(s)).float() for s in range(3)])
     outcome = train(W, adam, echo=False, window=10, steps=200, generator=generator())
     assert outcome.spectral_radius.max() > 1

@@ -94,9 +94,14 @@ def test_clipping_decides_whether_an_irnn_learns_to_add():
         nn.init.zeros_(cell.b)
         model = SequenceModel(cell, 1, generator=generator)
         return train(
-            model, lambda: adding_problem(40, 6, 20, generator=generator), mean_squared_error,
-            steps=450, lr=3e-3, clip=threshold, goal=0.06,
-        ).solved.sum()  # fmt: skip
+            model,
+            lambda: adding_problem(40, 6, 20, generator=generator),
+            mean_squared_error,
+            steps=450,
+            lr=3e-3,
+            clip=threshold,
+            goal=0.06,
+        ).solved.sum()
 
     assert solved(1.0) >= 5
     assert solved(math.inf) <= 3

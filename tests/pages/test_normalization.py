@@ -145,7 +145,7 @@ def make(width, sigma=2**0.5, depth=30, **options):
 
 def test_pre_norm_grows_as_a_power_and_post_norm_exponentially():
     v = 1 - 1 / math.pi
-    pre = 0.5 * sum(math.log10(1 + 1 / (1 + v * (l - 1))) for l in range(2, 41))
+    pre = 0.5 * sum(math.log10(1 + 1 / (1 + v * (layer - 1))) for layer in range(2, 41))
     post = 0.5 * 39 * math.log10(2 / (1 + v))
     measured = [
         median_growth(make(256, depth=40, scale=1.0, layer_norm=kind), 256, seeds=5).backward

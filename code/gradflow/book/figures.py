@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import matplotlib
 import numpy as np
@@ -24,7 +25,7 @@ CYCLE = (BLUE, RED, GREEN, PURPLE, GOLD, GRAY)
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 
 _PANEL_INCHES = 400 / 72, 290 / 72
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "gradflow",
     "font.family": "DejaVu Sans",
@@ -140,17 +141,22 @@ def heatmap(ax: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label: s
     """Draw ``values (len(y), len(x))`` as colours over the grid, with a labelled colour bar."""
     mesh = ax.pcolormesh(x, y, values, cmap="viridis", shading="auto", rasterized=True)
     ax.grid(False)
-    bar = ax.figure.colorbar(mesh, ax=ax, label=label)
+    bar = _figure(ax).colorbar(mesh, ax=ax, label=label)
     bar.ax.yaxis.set_major_formatter(_CommaFormatter())
-    bar.outline.set_visible(False)
+    bar.ax.spines["outline"].set_visible(False)
+
+
+def _figure(ax: Axes) -> Figure:
+    return cast(Figure, ax.figure)  # not one of its parts
 
 
 def _inline_svg(ax: Axes) -> str:
     """The panel as an ``<svg>`` element whose black is ``currentColor`` and whose ids are its own."""
-    ax.figure.draw_without_rendering()
-    ax.figure.set_layout_engine("none")  # the layout is found once: the same drawing gives the same bytes
+    figure = _figure(ax)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # the layout is found once: the same drawing gives the same bytes
     buffer = io.StringIO()
-    ax.figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     prefix = "g" + hashlib.sha256(svg.encode()).hexdigest()[:8]
@@ -158,7 +164,7 @@ def _inline_svg(ax: Axes) -> str:
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
     svg = re.sub(r"#000000\b|(?<=[:\"\s])black\b", "currentColor", svg)
-    width, height = ax.figure.get_size_inches() * 72
+    width, height = figure.get_size_inches() * 72
     root = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '

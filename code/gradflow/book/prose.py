@@ -65,7 +65,7 @@ def say(name: str, value: float | Tensor | str, digits: int = 3) -> None:
     glue(name, value if isinstance(value, str) else number(value, digits), display=False)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], digits: int = 3) -> Markdown:
+def table(header: Sequence[str], rows: Sequence[Sequence[float | Tensor | str]], digits: int = 3) -> Markdown:
     """A table that a notebook renders and Jupyter Book turns into its own.
 
     Args:

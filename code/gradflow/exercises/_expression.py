@@ -23,7 +23,7 @@ NOT_FINITE = "У «{}» нет конечного значения."
 TOO_LONG = "Ответ длиннее ста знаков."
 
 _CONSTANTS = {"pi": math.pi, "e": math.e}
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
     "ln": math.log,
     "log": math.log,
     "lg": math.log10,
@@ -35,11 +35,11 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+
 _FRACTIONS = {
     "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅖": "2/5", "⅗": "3/5", "⅘": "4/5",
     "⅙": "1/6", "⅚": "5/6", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8", "⅞": "7/8",
-}  # fmt: skip
+}  # fmt: skip # a table
 _SPELLINGS = {
     "−": "-", "–": "-", "·": "*", "×": "*", "⋅": "*", "÷": "/", ":": "/", "**": "^", "{": "(", "}": ")",
     "π": " pi ", "√": " sqrt ", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
-}  # fmt: skip
+}  # fmt: skip # a table
 _NAME = re.compile(r"^(?:[^\W\d_](?:[\w₀-₉]|\^\w)*\s*=|[≈=~])\s*")  # «λ_1 = …», «≈ …»
 _TIMES = re.compile(r"^(?:в\s+|[×*]\s*)(?=[\d(])")  # «в 10 раз», «×10»
 _UNIT = re.compile(  # what may stand behind a number, and counts nothing

@@ -46,7 +46,8 @@ class FunctionCheck:
 
     def example(self, number: int) -> Arguments:
         """The arguments of call ``number``; those that must be refused stand after the others."""
-        return [*self.inputs(), *(_clone(arguments) for arguments, _ in self.refuses)][number]
+        refused: list[Arguments] = [_clone(arguments) for arguments, _ in self.refuses]
+        return [*self.inputs(), *refused][number]
 
     def check(self, answer: object) -> Verdict:
         """Verdict on a function; the first thing wrong is the one reported."""
@@ -302,8 +303,12 @@ def _habit(inputs: list[Arguments], seen: list[list[Any]], wanted: list[list[Any
         return "Всё верно, кроме знака."
     if all(equal([item.mT if item.ndim > 1 else item for item in mine], right) for mine, right in pairs):
         return "Ответ транспонирован."
-    factors = {round(float(m.double().norm() / w.double().norm()), 6) for mine, right in pairs
-               for m, w in zip(mine, right, strict=True) if w.double().norm() > 0}  # fmt: skip
+    factors = {
+        round(float(m.double().norm() / w.double().norm()), 6)
+        for mine, right in pairs
+        for m, w in zip(mine, right, strict=True)
+        if w.double().norm() > 0
+    }
     if len(factors) == 1:
         factor = factors.pop()
         if factor not in (0, 1) and all(equal([item / factor for item in mine], right) for mine, right in pairs):

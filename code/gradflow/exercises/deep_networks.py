@@ -1,6 +1,7 @@
 """Checks of the exercises on deep networks."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -75,13 +76,13 @@ number(
 )
 
 
-def _reference(model: nn.Sequential, x: Tensor, loss_fn: object) -> tuple[Tensor, Tensor, Tensor]:
+def _reference(model: nn.Sequential, x: Tensor, loss_fn: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
     profile = layer_gradient_norms(model, x, loss_fn)
     return profile.activations, profile.deltas, profile.weight_grads
 
 
 def _cases(generator: torch.Generator) -> list[tuple[object, ...]]:
-    cases = []
+    cases: list[tuple[object, ...]] = []
     for depth, width, activation in (
         (1, 2, None),
         (2, 3, nn.Tanh),
@@ -120,7 +121,7 @@ def _recorded(model: nn.Sequential, x: Tensor) -> tuple[Tensor, list[Tensor], li
     return h, inputs, outputs, activated
 
 
-def _answer(model: nn.Sequential, x: Tensor, loss_fn: object, mistake: str) -> tuple[Tensor, ...]:
+def _answer(model: nn.Sequential, x: Tensor, loss_fn: Callable[[Tensor], Tensor], mistake: str) -> tuple[Tensor, ...]:
     output, inputs, outputs, activated = _recorded(model, x)
     weights = [layer.weight for layer in model if isinstance(layer, nn.Linear)]
     sources = activated if mistake == "after" else outputs

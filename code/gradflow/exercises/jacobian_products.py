@@ -99,7 +99,8 @@ def _jacobian_product(W: Tensor, slopes: Tensor) -> Tensor:
             h = slope * (W @ h)
         return h
 
-    return torch.autograd.functional.jacobian(run, torch.zeros(len(W), dtype=W.dtype))
+    jacobian: Tensor = torch.autograd.functional.jacobian(run, torch.zeros(len(W), dtype=W.dtype))
+    return jacobian
 
 
 def _product(factors: list[Tensor], W: Tensor) -> Tensor:
@@ -169,7 +170,8 @@ number(
         ),
         (
             10.0**13,
-            "Множителей пятнадцать, и степень элемента пятнадцатая: умножений на одно меньше, но первый множитель тоже есть.",
+            "Множителей пятнадцать, и степень элемента пятнадцатая: "
+            "умножений на одно меньше, но первый множитель тоже есть.",
         ),
         (10.0**-14, "Ответ перевёрнут: спрашивали, во сколько раз лаборатория занизила."),
         (1.0, "Поэлементная степень и степень матрицы — разные вещи: посчитайте обе для двух множителей."),

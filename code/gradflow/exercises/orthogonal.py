@@ -56,55 +56,63 @@ number(
 
 def nearest_orthogonal(W: Tensor) -> Tensor:
     """The orthogonal polar factor by Newton's iteration, without a singular value decomposition."""
-    Q = W
+    Q = W.clone()
     for _ in range(60):
         Q = (Q + torch.linalg.inv(Q).mT) / 2
     return Q
 
 
-def by_qr(W: Tensor) -> Tensor:
+def _by_qr(W: Tensor) -> Tensor:
     """The mistake of the QR factor: orthogonal, but not the nearest."""
-    return torch.linalg.qr(W).Q
+    Q: Tensor = torch.linalg.qr(W).Q
+    return Q
 
 
-def by_spectral_norm(W: Tensor) -> Tensor:
+def _by_spectral_norm(W: Tensor) -> Tensor:
     """The mistake of dividing by the largest singular value."""
-    return W / torch.linalg.matrix_norm(W, 2)
+    scaled: Tensor = W / torch.linalg.matrix_norm(W, 2)
+    return scaled
 
 
-def wrong_order(W: Tensor) -> Tensor:
+def _wrong_order(W: Tensor) -> Tensor:
     """The mistake of multiplying the factors in the other order."""
     X, _, Yt = torch.linalg.svd(W)
-    return Yt @ X
+    Q: Tensor = Yt @ X
+    return Q
 
 
-def by_rows(W: Tensor) -> Tensor:
+def _by_rows(W: Tensor) -> Tensor:
     """The mistake of normalizing rows."""
-    return W / W.norm(dim=1, keepdim=True)
+    scaled: Tensor = W / W.norm(dim=1, keepdim=True)
+    return scaled
 
 
-def left_factor(W: Tensor) -> Tensor:
+def _left_factor(W: Tensor) -> Tensor:
     """The mistake of keeping the left singular vectors only."""
-    return torch.linalg.svd(W).U
+    U: Tensor = torch.linalg.svd(W).U
+    return U
 
 
-def transposed_twice(W: Tensor) -> Tensor:
+def _transposed_twice(W: Tensor) -> Tensor:
     """The mistake of transposing the factor that comes transposed."""
     X, _, Yt = torch.linalg.svd(W)
-    return X @ Yt.mT
+    Q: Tensor = X @ Yt.mT
+    return Q
 
 
-def by_qr_with_signs(W: Tensor) -> Tensor:
+def _by_qr_with_signs(W: Tensor) -> Tensor:
     """The mistake of the QR factor whose triangle has a positive diagonal."""
     Q, R = torch.linalg.qr(W)
-    return Q * R.diagonal().sign()
+    signed: Tensor = Q * R.diagonal().sign()
+    return signed
 
 
-def rotation(W: Tensor) -> Tensor:
+def _rotation(W: Tensor) -> Tensor:
     """The mistake of forcing the determinant to +1."""
     X, _, Yt = torch.linalg.svd(W)
     X[:, -1] *= torch.linalg.det(X @ Yt).sign()
-    return X @ Yt
+    Q: Tensor = X @ Yt
+    return Q
 
 
 def _cases(generator: Generator) -> list[tuple[Tensor]]:
@@ -119,14 +127,17 @@ function(
     reference=nearest_orthogonal,
     cases=_cases,
     mistakes=[
-        (by_qr, "Множитель Q из QR-разложения ортогонален, но не ближайший: он подстроен под первый столбец."),
-        (by_qr_with_signs, "Ортогональна, но не ближайшая: QR и с поправленными знаками подстроен под первый столбец."),
-        (transposed_twice, "torch.linalg.svd возвращает правый множитель уже транспонированным: второй раз не нужно."),
-        (rotation, "Определитель менять не нужно: ближайшая матрица бывает и отражением."),
-        (by_spectral_norm, "Деление на спектральную норму делает единицей одно сингулярное число, а нужны все."),
-        (wrong_order, "Множители сингулярного разложения стоят в обратном порядке."),
-        (by_rows, "Строки стали единичными, но друг другу они не перпендикулярны."),
-        (left_factor, "Одних левых сингулярных векторов мало: забыт множитель справа."),
+        (_by_qr, "Множитель Q из QR-разложения ортогонален, но не ближайший: он подстроен под первый столбец."),
+        (
+            _by_qr_with_signs,
+            "Ортогональна, но не ближайшая: QR и с поправленными знаками подстроен под первый столбец.",
+        ),
+        (_transposed_twice, "torch.linalg.svd возвращает правый множитель уже транспонированным: второй раз не нужно."),
+        (_rotation, "Определитель менять не нужно: ближайшая матрица бывает и отражением."),
+        (_by_spectral_norm, "Деление на спектральную норму делает единицей одно сингулярное число, а нужны все."),
+        (_wrong_order, "Множители сингулярного разложения стоят в обратном порядке."),
+        (_by_rows, "Строки стали единичными, но друг другу они не перпендикулярны."),
+        (_left_factor, "Одних левых сингулярных векторов мало: забыт множитель справа."),
     ],
     rtol=1e-6,
     atol=1e-8,

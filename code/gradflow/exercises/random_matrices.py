@@ -107,23 +107,24 @@ def lyapunov(factors: Tensor) -> Tensor:
     return total / len(factors)
 
 
-def not_carried(factors: Tensor) -> Tensor:
+def _not_carried(factors: Tensor) -> Tensor:
     heights = [torch.linalg.qr(W).R.diagonal().abs().log() for W in factors]
     return torch.stack(heights).mean(0)
 
 
-def in_order_of_size(factors: Tensor) -> Tensor:
+def _in_order_of_size(factors: Tensor) -> Tensor:
     return lyapunov(factors).sort(descending=True).values
 
 
-def finished_product(factors: Tensor) -> Tensor:
+def _finished_product(factors: Tensor) -> Tensor:
     P = torch.eye(factors.shape[-1], dtype=factors.dtype)
     for W in factors:
         P = W @ P
-    return torch.linalg.svdvals(P).log() / len(factors)
+    values: Tensor = torch.linalg.svdvals(P)
+    return values.log() / len(factors)
 
 
-def without_modulus(factors: Tensor) -> Tensor:
+def _without_modulus(factors: Tensor) -> Tensor:
     Q = torch.eye(factors.shape[-1], dtype=factors.dtype)
     total = torch.zeros(factors.shape[-1], dtype=factors.dtype)
     for W in factors:
@@ -132,23 +133,25 @@ def without_modulus(factors: Tensor) -> Tensor:
     return total / len(factors)
 
 
-def not_divided(factors: Tensor) -> Tensor:
+def _not_divided(factors: Tensor) -> Tensor:
     return lyapunov(factors) * len(factors)
 
 
-def singular_values_of_factors(factors: Tensor) -> Tensor:
-    return torch.linalg.svdvals(factors).log().mean(0)
+def _singular_values_of_factors(factors: Tensor) -> Tensor:
+    values: Tensor = torch.linalg.svdvals(factors)
+    return values.log().mean(0)
 
 
-def eigenvalues_of_factors(factors: Tensor) -> Tensor:
-    return torch.linalg.eigvals(factors).abs().sort(dim=-1, descending=True).values.log().mean(0)
+def _eigenvalues_of_factors(factors: Tensor) -> Tensor:
+    values: Tensor = torch.linalg.eigvals(factors)
+    return values.abs().sort(dim=-1, descending=True).values.log().mean(0)
 
 
-def decimal_logarithm(factors: Tensor) -> Tensor:
+def _decimal_logarithm(factors: Tensor) -> Tensor:
     return lyapunov(factors) / math.log(10)
 
 
-def latest_first(factors: Tensor) -> Tensor:
+def _latest_first(factors: Tensor) -> Tensor:
     return lyapunov(factors.flip(0))
 
 
@@ -168,20 +171,22 @@ function(
     cases=cases,
     mistakes=[
         (
-            not_carried,
-            "Множители измерены каждый в своём базисе: либо новая Q не передана следующему шагу, либо раскладывают Q W вместо W Q.",
+            _not_carried,
+            "Множители измерены каждый в своём базисе: либо новая Q не передана следующему шагу, "
+            "либо раскладывают Q W вместо W Q.",
         ),
-        (not_divided, "Сумма не разделена на число шагов: показатель — это темп за один множитель."),
-        (singular_values_of_factors, "Усреднены сингулярные числа отдельных множителей. У произведения они другие."),
-        (eigenvalues_of_factors, "Усреднены собственные числа отдельных множителей. У произведения они другие."),
-        (decimal_logarithm, "Логарифм десятичный, а нужен натуральный."),
-        (in_order_of_size, "Показатели переставлены: порядок — как у столбцов, сортировать не нужно."),
+        (_not_divided, "Сумма не разделена на число шагов: показатель — это темп за один множитель."),
+        (_singular_values_of_factors, "Усреднены сингулярные числа отдельных множителей. У произведения они другие."),
+        (_eigenvalues_of_factors, "Усреднены собственные числа отдельных множителей. У произведения они другие."),
+        (_decimal_logarithm, "Логарифм десятичный, а нужен натуральный."),
+        (_in_order_of_size, "Показатели переставлены: порядок — как у столбцов, сортировать не нужно."),
         (
-            finished_product,
-            "Это логарифмы сингулярных чисел готового произведения: за конечное число шагов они другие, а на длинном произведении теряются.",
+            _finished_product,
+            "Это логарифмы сингулярных чисел готового произведения: "
+            "за конечное число шагов они другие, а на длинном произведении теряются.",
         ),
-        (without_modulus, "Диагональ R бывает отрицательной: логарифм берут от модуля."),
-        (latest_first, "Множители взяты в обратном порядке: первой действует factors[0]."),
+        (_without_modulus, "Диагональ R бывает отрицательной: логарифм берут от модуля."),
+        (_latest_first, "Множители взяты в обратном порядке: первой действует factors[0]."),
     ],
     rtol=1e-7,
     atol=1e-9,

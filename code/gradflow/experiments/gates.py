@@ -67,7 +67,7 @@ def carousel(forget_bias: float, feedback: bool = True, seeds: int = 5, steps: i
         generator = torch.Generator().manual_seed(seed)
         lstm = random_lstm(32, forget_bias, generator=generator)
         if not feedback:
-            nn.init.zeros_(lstm.weight_hh_l0[2 * 32 : 3 * 32])
+            nn.init.zeros_(lstm.get_parameter("weight_hh_l0")[2 * 32 : 3 * 32])
         gates = lstm_gates(lstm, _noise(steps, 1.0, generator))
         cell = gates.c[1:]
         sizes.append(cell.square().mean(1).sqrt())
@@ -130,7 +130,7 @@ def _noise(steps: int, std: float, generator: torch.Generator) -> Tensor:
 
 def _log_size(jacobians: Tensor) -> Tensor:
     """log10 of the root mean square singular value, the last matrix (lag 0) first."""
-    size = jacobians.flatten(1).norm(dim=1) / math.sqrt(jacobians.shape[1])
+    size: Tensor = jacobians.flatten(1).norm(dim=1) / math.sqrt(jacobians.shape[1])
     return size.flip(0).log10()
 
 

@@ -32,7 +32,7 @@ def test_numbers_read_as_in_a_russian_book(value, digits, text):
 
 
 def read_back(text: str) -> float:
-    mantissa, times, power = text.partition("·10")
+    mantissa, _, power = text.partition("·10")
     exponent = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or "0"
     return float(mantissa.replace(",", ".")) * 10.0 ** int(exponent)
 

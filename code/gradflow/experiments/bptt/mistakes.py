@@ -12,7 +12,7 @@ from gradflow.jacobians import step_jacobian
 
 
 def right_gradient(W: Tensor, states: Tensor, slopes: Tensor, loss_grads: Tensor) -> Tensor:
-    r"""The double sum :math:`\sum_t\sum_{k\le t}D_kJ_{k+1}^\top\cdots J_t^\top\,\nabla_{h_t}\mathcal L_t\,h_{k-1}^\top`.
+    r"""The double sum of :math:`D_kJ_{k+1}^\top\cdots J_t^\top\,\nabla_{h_t}\mathcal L_t\,h_{k-1}^\top` over k ≤ t.
 
     Args:
         W: (D, D).

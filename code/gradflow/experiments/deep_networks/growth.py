@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from gradflow._validation import require_count
 from gradflow.profile import layer_gradient_norms
@@ -45,7 +46,11 @@ def median_growth(make: Callable[[Generator], nn.Module], width: int, seeds: int
         generator = torch.Generator().manual_seed(seed)
         model = make(generator)
         x, direction = torch.randn(2, 1, width, generator=generator)
-        profile = layer_gradient_norms(model, x, lambda y, direction=direction: (y * direction).sum())
+        profile = layer_gradient_norms(model, x, partial(_linear_loss, direction))
         ends = [profile.activations.flip(0), profile.deltas, profile.weight_grads]
         logs.append(torch.stack([(norms[0] / norms[-1]).log10() for norms in ends]))
     return Growth(*torch.stack(logs).quantile(0.5, dim=0).tolist())
+
+
+def _linear_loss(direction: Tensor, y: Tensor) -> Tensor:
+    return (y * direction).sum()

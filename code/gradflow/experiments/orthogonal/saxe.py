@@ -10,6 +10,7 @@ Source: Saxe, McClelland, Ganguli, ICLR 2014, section 3.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +26,9 @@ def initial_weights(kind: str, depth: int, seeds: int, width: int, *, generator:
 
     Args:
         kind: "orthogonal" (uniform), "identity", or "gaussian" with variance 1 / width.
-        depth, seeds, width: sizes.
+        depth: number of layers.
+        seeds: number of networks.
+        width: units a layer.
         generator: source of random numbers.
 
     Raises:
@@ -37,7 +40,7 @@ def initial_weights(kind: str, depth: int, seeds: int, width: int, *, generator:
     )
     weights = torch.randn(shape, generator=generator, dtype=torch.float64)
     if kind == "gaussian":
-        return weights / width**0.5
+        return weights / math.sqrt(width)
     if kind == "identity":
         return torch.eye(width, dtype=torch.float64).expand(shape).clone()
     if kind == "orthogonal":
@@ -87,8 +90,8 @@ def steps_to_learn(
     goal = None
     for step in range(max_steps + 1):
         prefixes = [W[0]]  # prefixes[l] = W_{l+1} … W_1
-        for layer in W[1:]:
-            prefixes.append(layer @ prefixes[-1])
+        for weight in W[1:]:
+            prefixes.append(weight @ prefixes[-1])
         delta = prefixes[-1] - A
         loss = delta.square().sum((-1, -2)) / 2
         goal = fraction * loss if goal is None else goal
@@ -96,9 +99,9 @@ def steps_to_learn(
         if steps.isfinite().all():
             break
         gradient = torch.empty_like(W)
-        for l in range(depth - 1, 0, -1):
-            gradient[l] = delta @ prefixes[l - 1].mT
-            delta = W[l].mT @ delta
+        for layer in range(depth - 1, 0, -1):
+            gradient[layer] = delta @ prefixes[layer - 1].mT
+            delta = W[layer].mT @ delta
         gradient[0] = delta
         W = W - rates * gradient
     return steps

@@ -6,6 +6,7 @@ Public names: ``Run``, ``train_network``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,8 @@ class Run:
 
     def singular_values(self) -> Tensor:
         """Of the trained recurrent matrices, (N, H), the largest first."""
-        return torch.linalg.svdvals(self.model.cell.W.detach())
+        values: Tensor = torch.linalg.svdvals(cast(Tensor, self.model.cell.W).detach())
+        return values
 
 
 def train_network(
