@@ -72,6 +72,15 @@ def without_the_input(model, x, loss_fn):
     return h[1:], delta, grad
 
 
+def last_layer_first(model, x, loss_fn):
+    h, delta, grad = with_hooks(model, x, loss_fn)
+    return h, delta.flip(0), grad.flip(0)
+
+
+def everything_last_first(model, x, loss_fn):
+    return tuple(part.flip(0) for part in with_hooks(model, x, loss_fn))
+
+
 test_layer_gradient_norms = answers(
     "layer-gradient-norms",
     right=[with_hooks, as_numpy_arrays],
@@ -80,6 +89,8 @@ test_layer_gradient_norms = answers(
         (squared, "потерян корень"),
         (before_the_activation, "до нелинейности"),
         (without_the_input, "форм"),
+        (last_layer_first, "от последнего слоя к первому"),
+        (everything_last_first, "Все нормы идут от последнего"),
     ],
 )
 

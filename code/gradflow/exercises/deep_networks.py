@@ -129,6 +129,10 @@ def _answer(model: nn.Sequential, x: Tensor, loss_fn: Callable[[Tensor], Tensor]
     h = [x, *outputs] if mistake == "before" else [*inputs, output]
     measure = (lambda t: t.square().sum()) if mistake == "squared" else torch.linalg.vector_norm
     groups = [h, grads[: len(outputs)], grads[len(outputs) :]]
+    if mistake.startswith("backwards"):
+        groups[1:] = [group[::-1] for group in groups[1:]]
+    if mistake == "backwards, activations too":
+        groups[0] = h[::-1]
     if mistake == "mean":
         groups[2] = [grad.abs().mean().reshape(1) for grad in groups[2]]
     return tuple(torch.stack([measure(t.detach()) for t in group]) for group in groups)
@@ -152,6 +156,14 @@ function(
             lambda model, x, loss_fn: _answer(model, x, loss_fn, "mean"),
             "Для весов взят средний модуль элементов вместо нормы Фробениуса.",
         ),
+        (
+            lambda model, x, loss_fn: _answer(model, x, loss_fn, "backwards"),
+            "Нормы δ и градиентов идут от последнего слоя к первому, а нужны в порядке слоёв.",
+        ),
+        (
+            lambda model, x, loss_fn: _answer(model, x, loss_fn, "backwards, activations too"),
+            "Все нормы идут от последнего слоя к первому, а нужны в порядке слоёв.",
+        ),
     ],
     right="Верно. Теперь вы можете проверить любую сеть: у одного примера третья норма — произведение первых двух.",
 )
@@ -162,7 +174,7 @@ choice(
         (
             "Слишком большие веса линейных слоёв, нормализации нет",
             False,
-            "Большие веса без нормализации раздули бы и активации, а их норма стоит на месте.",
+            "Без нормализации норма активаций не стояла бы ровно на √128, когда веса выросли в сотни раз.",
         ),
         (
             "Ортогональные веса без нелинейности, слишком большой шаг",
@@ -177,8 +189,8 @@ choice(
         (
             "LayerNorm до ReLU в каждом слое",
             False,
-            "До ReLU нормализация почти не меняет градиент от слоя к слою; а после ReLU норма не была бы ровно √128.",
+            "С нормализацией до ReLU градиент от слоя к слою почти не меняется, а норма после ReLU не равна √128.",
         ),
     ],
-    right="Верно: прямой проход закреплён, обратный растягивается.",
+    right="Верно: прямой проход закреплён, обратный растягивается, а масштаб весов сети безразличен.",
 )
