@@ -1,4 +1,4 @@
-"""How far a gradient may be followed: which share of the decrease that it promises does a step of a given length bring?"""
+"""How far a gradient may be followed: which share of the decrease that it promises does a step bring?"""
 
 from __future__ import annotations
 
