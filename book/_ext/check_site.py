@@ -242,7 +242,6 @@ def check(site: Path, build_paths: list[str]) -> list[Finding]:
     for file in sorted(site.rglob("*")):
         if (
             file.suffix in {".css", ".html", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"}
-            and "mathjax" not in file.parts
         ):
             findings += faults_of_text(file, build_paths)
     return findings

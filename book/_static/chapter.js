@@ -1,55 +1,65 @@
-// What Sphinx says of a finished search has no Russian translation.
-Object.assign(Documentation.TRANSLATIONS, {
-  "Search finished, found ${resultCount} page(s) matching the search query.": "Найдено страниц: ${resultCount}.",
-  "Your search did not match any documents. Please make sure that all words are spelled correctly and that you've selected enough categories.":
-    "Ничего не найдено. Проверьте, нет ли в словах опечаток.",
-});
-
-// What is wider than its place scrolls inside itself; whoever has no mouse must be able to focus it.
+// What is wider than its place scrolls inside itself. It shows by a fading edge that there is more, and whoever has no
+// mouse can focus it. Nothing is measured before it comes near the screen.
 (() => {
-  const SCROLLING = "mjx-container[display], div.math, .pst-scrollable-table-container, .cell_output .output, .highlight pre";
+  "use strict";
 
-  const makeFocusable = () => {
-    for (const element of document.querySelectorAll(SCROLLING)) {
-      const scrolls = element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).overflowX !== "visible";
-      if (scrolls) element.tabIndex = 0;
-      else element.removeAttribute("tabindex");
+  const SCROLLING = ".formula, mjx-container.wide, .pst-scrollable-table-container, .cell_output .output, .highlight pre";
+
+  const look = (box) => {
+    const hidden = box.scrollWidth - box.clientWidth;
+    const scrolls = hidden > 1 && getComputedStyle(box).overflowX !== "visible";
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+    box.classList.toggle("more-left", scrolls && box.scrollLeft > 1);
+    box.classList.toggle("more-right", scrolls && box.scrollLeft < hidden - 1);
+  };
+
+  const start = () => {
+    // The window, a moving sidebar, an opened block change the room of a box.
+    const resized = new ResizeObserver((entries) => entries.forEach((entry) => look(entry.target)));
+    const near = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries.filter((one) => one.isIntersecting)) {
+          near.unobserve(entry.target);
+          entry.target.addEventListener("scroll", () => look(entry.target), { passive: true });
+          resized.observe(entry.target);
+        }
+      },
+      { rootMargin: "50%" },
+    );
+    document.querySelectorAll(SCROLLING).forEach((box) => near.observe(box));
+  };
+
+  // Whoever copies a formula gets its TeX.
+  document.addEventListener("copy", (event) => {
+    const selection = document.getSelection();
+    if (selection.isCollapsed || !event.clipboardData) return;
+    const copied = document.createElement("div");
+    for (let index = 0; index < selection.rangeCount; index += 1) copied.append(wholeFormulas(selection.getRangeAt(index)).cloneContents());
+    const formulas = copied.querySelectorAll("mjx-container[data-tex]");
+    if (formulas.length === 0) return;
+    for (const formula of formulas) {
+      const sign = formula.hasAttribute("display") ? "$$" : "$";
+      formula.replaceWith(`${sign}${formula.dataset.tex}${sign}`);
     }
-  };
-
-  // An inline formula wider than its paragraph becomes a scrolling box; the others keep their baseline.
-  // Table cells grow with their formulas, and the table scrolls.
-  const boxWideFormulas = () => {
-    for (const formula of document.querySelectorAll("mjx-container:not([display])")) {
-      if (formula.closest("td, th")) continue;
-      formula.classList.remove("wide-formula");
-      const place = formula.closest("p, li, dd, figcaption, summary");
-      const wide = place && place.clientWidth > 0 && formula.scrollWidth > place.clientWidth + 2;
-      formula.classList.toggle("wide-formula", wide);
-      if (wide) formula.tabIndex = 0;
-      else formula.removeAttribute("tabindex");
-    }
-  };
-
-  // A column headed by a formula alone has a name only if the formula has one.
-  const nameHeaders = () => {
-    for (const formula of document.querySelectorAll("th mjx-container")) {
-      formula.setAttribute("role", "img");
-      formula.setAttribute("aria-label", formula.textContent.trim());
-    }
-  };
-
-  const refresh = () => {
-    boxWideFormulas();
-    makeFocusable();
-  };
-
-  window.addEventListener("load", async () => {
-    await window.MathJax?.startup?.promise;
-    nameHeaders();
-    refresh();
-    // Whatever changes the room: the window, a moving sidebar, an opened block, a font that came late.
-    const article = document.querySelector("article");
-    if (article) new ResizeObserver(() => requestAnimationFrame(refresh)).observe(article);
+    document.body.append(copied); // only what stands in the page has line breaks
+    const text = copied.innerText;
+    copied.remove();
+    event.clipboardData.setData("text/plain", text);
+    event.clipboardData.setData("text/html", copied.innerHTML);
+    event.preventDefault();
   });
+
+  const wholeFormulas = (range) => {
+    const whole = range.cloneRange();
+    const formula = (node) => (node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement)?.closest("mjx-container");
+    const first = formula(whole.startContainer);
+    const last = formula(whole.endContainer);
+    if (first) whole.setStartBefore(first);
+    if (last) whole.setEndAfter(last);
+    return whole;
+  };
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
+  else start();
 })();

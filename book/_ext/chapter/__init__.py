@@ -11,7 +11,7 @@ MODULES = [
     "exercises",
     "exercise_tables",
     "failed_builds",
-    "mathjax",
+    "formulas",
     "proofs",
     "root_redirect",
     "russian",

@@ -4,14 +4,13 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-# Source maps, the fonts' second format, translations that were compiled into the pages, an unused bundle of MathJax.
+# Source maps, the fonts' second format, translations that were compiled into the pages.
 UNUSED = [
     "_static/**/*.map",
     "_static/**/*.ttf",
     "_static/**/*.po",
     "_static/**/*.mo",
     "_static/**/*.LICENSE.txt",
-    "_static/mathjax/**/all-packages.js",
 ]
 
 

@@ -22,10 +22,11 @@ class Opened:
     outside: list[str] = field(default_factory=list)
 
     def faulty_formulas(self) -> list[str]:
-        """Return the formulas that MathJax did not set, or set as an error or in red."""
+        """Return the formulas that are not drawn: without a size, or still TeX."""
         missing = self.page.locator("article .math:not(:has(mjx-container))").all_inner_texts()
-        errors = self.page.locator("mjx-merror, mjx-container [style*='red']").all_inner_texts()
-        return missing + errors
+        flat = """formulas => formulas.filter(one => one.checkVisibility() && !one.firstChild.getBoundingClientRect().width)
+                  .map(one => one.dataset.tex)"""
+        return missing + self.page.locator("article mjx-container").evaluate_all(flat)
 
 
 OpenPage = Callable[..., AbstractContextManager[Opened]]
@@ -49,7 +50,7 @@ def served(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def opening(browser: Browser, address: str, width: int = 1280, theme: str = "light") -> Iterator[Opened]:
-    """Open an address and wait until its formulas are set."""
+    """Open an address and wait until its fonts are there."""
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce", locale="ru-RU"
     )
@@ -73,7 +74,6 @@ def opening(browser: Browser, address: str, width: int = 1280, theme: str = "lig
     opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     opened.page.on("requestfailed", lambda request: opened.complaints.append(f"failed: {request.url}"))
     opened.page.goto(address, wait_until="load")
-    opened.page.evaluate("() => window.MathJax?.startup?.promise")
-    opened.page.wait_for_timeout(100)  # for what runs when the formulas are set
+    opened.page.evaluate("() => document.fonts.ready")
     yield opened
     context.close()

@@ -24,6 +24,11 @@ FAULTS = {
     "a reference to a theorem leads nowhere": ("# Страница\n\nПо {prf:ref}`thm-absent`.\n", "thm-absent"),
     "a work is not in the bibliography": ("# Страница\n\nСмотрите {cite}`nobody1900`.\n", "nobody1900"),
     "a chart has no description": (SAMPLE.replace(":alt:", ""), "give :alt:"),
+    "a formula has an unknown macro": (
+        "# Страница\n\nПусть\n$\\nosuchmacro x$.\n",
+        "page.md:3: WARNING: formula \\nosuchmacro x: Undefined control sequence \\nosuchmacro; use a macro",
+    ),
+    "a formula does not end": ("# Страница\n\n$$\n\\frac{1}{2\n$$\n", "page.md:3: WARNING: formula \\frac{1}{2: Missing"),
     "a formula is torn by text": ("# Страница\n\nСлово $$a=b и конец.\n", "raw markup"),
     "a picture comes from outside": ('# Страница\n\n<img src="https://example.org/a.png" alt="Кривая растёт от 1 до 4.">\n', "from outside"),
 }  # fmt: skip
