@@ -12,6 +12,7 @@ MODULES = [
     "exercise_tables",
     "failed_builds",
     "formulas",
+    "light_pages",
     "proofs",
     "root_redirect",
     "russian",
