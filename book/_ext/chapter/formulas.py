@@ -134,7 +134,7 @@ def font_face(rule: str, characters: set[int]) -> str:
     options = subset.Options(flavor="woff", recalc_timestamp=False, notdef_outline=True)
     font = subset.load_font(str(FONTS / name[1]), options)
     cutter = subset.Subsetter(options)
-    cutter.populate(unicodes=characters)
+    cutter.populate(unicodes=characters & set(font.getBestCmap()) or set(font.getBestCmap()))
     cutter.subset(font)
     data = io.BytesIO()
     font.save(data, reorderTables=False)

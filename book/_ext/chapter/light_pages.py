@@ -83,6 +83,8 @@ def icon_font(file: Path, characters: set[int]) -> str:
     """Return the icons of a font that the site uses, as an address that holds them."""
     options = subset.Options(flavor="woff", recalc_timestamp=False, layout_features=[], glyph_names=False)
     font = subset.load_font(str(file), options)
+    if not characters & set(font.getBestCmap()):
+        return 'local("")'
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=characters)
     cutter.subset(font)
