@@ -65,7 +65,7 @@ def main() -> None:
         run_page(arguments.run)
         return
     names = arguments.pages or sorted(page.stem for page in BOOK.glob("*.md") if code_cells(page))
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     costs = {}
     for name in names:
         command = [sys.executable, __file__, "--run", str((BOOK / f"{name}.md").resolve())]

@@ -1,6 +1,8 @@
 """One training step of N = 12 networks: the parallel cells against what PyTorch offers.
 
-    python code/benchmarks/training.py [--repeats 9]
+    MALLOC_TRIM_THRESHOLD_=1073741824 MALLOC_MMAP_THRESHOLD_=33554432 python code/benchmarks/training.py [--repeats 9]
+
+(The two variables keep freed memory for the next step, as in the kernels of the book; they serve all methods.)
 
 Forward, backward and an SGD step of cells with H = 16, 32, 64 hidden units on 20 sequences of T = 50 and 100 steps:
 ours, a loop over ``torch.nn`` modules, and ``torch.func.vmap``. PyTorch has no batching rule for its recurrent modules,
@@ -23,7 +25,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from gradflow.recurrent import ParallelGRU, ParallelLSTM, ParallelRNN
-from gradflow.training import keep_freed_memory
 
 NETS, BATCH, INPUTS, RATE = 12, 20, 2, 1e-3
 KINDS = {
@@ -112,7 +113,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
     torch.set_num_threads(1)
-    keep_freed_memory()  # as ``train`` does; it serves all methods
     warnings.filterwarnings("ignore", message="There is a performance drop")  # vmap's fallback, said above
     print(
         f"{'cell':4} {'H':>3} {'T':>4} {'ours ms':>9} {'loop ms':>9} {'vmap ms':>9} "

@@ -4,7 +4,8 @@ Autograd keeps the input part of all steps as one large tensor and adds up a gra
 Here a step adds its input while the state is still in the cache, and the gradients are accumulated in place.
 
 Shapes are those of ``gradflow.recurrent``: x ``(T, N, B, I)``, states ``(N, B, H)``; the matrices multiply rows from
-the right, ``V (N, I, ·)`` and ``W (N, H, ·)``, and biases are ``(N, 1, ·)``. Gradients have no gradient of their own.
+the right, ``V (N, I, ·)`` and ``W (N, H, ·)``, and biases are ``(N, 1, ·)``. The first state gets no gradient, and
+gradients have no gradient of their own.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class SimpleRecurrence(torch.autograd.Function):
             if of_x is not None:
                 torch.bmm(delta, V.mT, out=of_x[t])
             g = torch.bmm(delta, back)
-        return of_x, of_V, of_b.sum(1, keepdim=True), of_W, g, None
+        return of_x, of_V, of_b.sum(1, keepdim=True), of_W, None, None
 
 
 class GatedRecurrence(torch.autograd.Function):
@@ -113,7 +114,7 @@ class GatedRecurrence(torch.autograd.Function):
             rows = torch.bmm(d_rz, V_rz.mT).baddbmm_(d_n, V_n.mT)
             of_x = rows.unflatten(1, (len(n), -1)).transpose(0, 1)
         weights = [torch.bmm(a.mT, d) for a, d in ((x, d_rz), (x, d_n), (before, d_rz), (before, d_m))]
-        return of_x, *weights, *(d.sum(1, keepdim=True) for d in (d_rz, d_n, d_m)), g
+        return of_x, *weights, *(d.sum(1, keepdim=True) for d in (d_rz, d_n, d_m)), None
 
 
 def _by_network(steps: Tensor) -> Tensor:

@@ -1,13 +1,9 @@
 """Recurrent networks, many at once: N networks with their own weights as one batched computation.
 
-Public: ``ParallelRNN``, ``ParallelGRU``, ``ParallelLSTM``, ``ParallelLRU``, ``SequenceModel``, ``join``,
-``driven_run``, ``ACTIVATIONS``, ``maxmin``.
-
 The networks differ in their seeds, initialisations and data, and never see one another. Every parameter has a
 leading dimension N; inputs are ``(T, N, B, I)`` (time, networks, batch, features), hidden states
 ``(T, N, B, H)``. A row of a batch is one column vector of the formulas: ``h @ W.mT`` is :math:`Wh`.
-``trace`` runs a cell and returns its inner quantities, all differentiable. Modules live on the device of the
-generator that initialises them and may be moved and cast like any other.
+Modules live on the device of the generator that initialises them and may be moved and cast like any other.
 """
 
 from __future__ import annotations
@@ -16,7 +12,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -87,40 +83,6 @@ def driven_run(W: Tensor, inputs: Tensor, activation: str, h0: Tensor | None = N
     return torch.stack(states), torch.stack(slopes)
 
 
-class RNNTrace(NamedTuple):
-    """Inner quantities of ``ParallelRNN``, each (T, N, B, H)."""
-
-    a: Tensor
-    """Pre-activations ``a_t = W h_{t-1} + V x_t + b``."""
-    h: Tensor
-    """Hidden states ``h_t = f(a_t)``."""
-    slopes: Tensor | None
-    """Slopes ``f'(a_t)``; None for maxmin, whose Jacobian is not diagonal."""
-
-
-class GRUTrace(NamedTuple):
-    """Inner quantities of ``ParallelGRU``, each (T, N, B, H): ``h_t = (1 - z_t) n_t + z_t h_{t-1}``."""
-
-    h: Tensor
-    r: Tensor
-    z: Tensor
-    n: Tensor
-
-
-class LSTMTrace(NamedTuple):
-    """Inner quantities of ``ParallelLSTM``, each (T, N, B, H).
-
-    ``c_t = f_t c_{t-1} + i_t g_t``, ``h_t = o_t tanh c_t``.
-    """
-
-    h: Tensor
-    c: Tensor
-    i: Tensor
-    f: Tensor
-    g: Tensor
-    o: Tensor
-
-
 class ParallelRNN(nn.Module):
     """N simple recurrent networks, ``h_t = f(W h_{t-1} + V x_t + b)``.
 
@@ -156,42 +118,31 @@ class ParallelRNN(nn.Module):
         """The activation, so that ``repr`` and ``join`` tell networks apart."""
         return self.activation
 
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
-        """Hidden states of all steps: ``x (T, N, B, I)``, ``h0 (N, B, H)`` or zero -> ``(T, N, B, H)``."""
-        if self.activation == "tanh":
-            return torch.stack(self._run_by_hand(x, h0)).mul_(2).sub_(1)
-        return torch.stack(self._run_by_hand(x, h0) if self.activation == "relu" else self._run(x, h0)[1])
+    def forward(self, x: Tensor) -> Tensor:
+        """Hidden states of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``."""
+        states = torch.stack(self._run(x))
+        return states.mul_(2).sub_(1) if self.activation == "tanh" else states
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``: ``forward(x)[-1]``, without a gradient of zeros for every other step."""
-        if self.activation == "tanh":
-            return 2 * self._run_by_hand(x, None)[-1] - 1
-        return (self._run_by_hand(x, None) if self.activation == "relu" else self._run(x, None)[1])[-1]
+        state = self._run(x)[-1]
+        return 2 * state - 1 if self.activation == "tanh" else state
 
-    def trace(self, x: Tensor, h0: Tensor | None = None) -> RNNTrace:
-        """The same run with its pre-activations and slopes."""
-        a, h = (torch.stack(steps) for steps in self._run(x, h0))
-        slope = ACTIVATIONS[self.activation].slope
-        return RNNTrace(a, h, None if slope is None else slope(a))
-
-    def _run(self, x: Tensor, h0: Tensor | None) -> tuple[list[Tensor], list[Tensor]]:
+    def _run(self, x: Tensor) -> Sequence[Tensor]:
+        """The states ``h_t``; of a tanh network ``s_t = (h_t + 1) / 2``."""
         _require_input(x, self.V)
-        function = ACTIVATIONS[self.activation].function
-        h = _initial_state(x, self.W) if h0 is None else h0
-        W = self.W.mT
-        pre_activations, states = [], []
+        h = _initial_state(x, self.W)
+        if self.activation in ("tanh", "relu"):
+            return self._run_by_hand(x, h)
+        function, W = ACTIVATIONS[self.activation].function, self.W.mT
+        states = []
         # unbind, not U[t]: the backward of an index costs a zero tensor of all T steps, so T of them cost T².
         for u in _affine(x, self.V, self.b).unbind(0):
-            a = torch.baddbmm(u, h, W)
-            h = function(a)
-            pre_activations.append(a)
+            h = function(torch.baddbmm(u, h, W))
             states.append(h)
-        return pre_activations, states
+        return states
 
-    def _run_by_hand(self, x: Tensor, h0: Tensor | None) -> tuple[Tensor, ...]:
-        """The states of a ReLU network, or ``s = (h + 1) / 2`` of a tanh one, with a backward pass of their own."""
-        _require_input(x, self.V)
-        h = _initial_state(x, self.W) if h0 is None else h0
+    def _run_by_hand(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
         W, V, b = self.W.mT.contiguous(), self.V.mT.contiguous(), self.b.unsqueeze(1)
         # On a CPU torch.tanh takes twice the time of the matrix product of a small network, torch.sigmoid a third.
         # With tanh a = 2 sigm(2a) - 1 the recurrence of s is s_t = sigm(4 W s_{t-1} + 2 (u_t - W 1)).
@@ -233,19 +184,18 @@ class ParallelGRU(_GatedCell):
     def __init__(self, nets: int, input_size: int, hidden_size: int, *, generator: Generator) -> None:
         super().__init__(3, nets, input_size, hidden_size, generator)
 
-    def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
-        """Hidden states of all steps: ``x (T, N, B, I)``, ``h0 (N, B, H)`` or zero -> ``(T, N, B, H)``."""
-        return torch.stack(self._run_by_hand(x, h0))
+    def forward(self, x: Tensor) -> Tensor:
+        """Hidden states of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``."""
+        return torch.stack(self._run(x))
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``."""
-        return self._run_by_hand(x, None)[-1]
+        return self._run(x)[-1]
 
-    def _run_by_hand(self, x: Tensor, h0: Tensor | None) -> tuple[Tensor, ...]:
-        """The states with a backward pass of their own."""
+    def _run(self, x: Tensor) -> tuple[Tensor, ...]:
         _require_input(x, self.weight_ih_l0)
-        H = self.weight_hh_l0.shape[-1]
-        h = _initial_state(x, self.weight_hh_l0) if h0 is None else h0
+        h = _initial_state(x, self.weight_hh_l0)
+        H = h.shape[-1]
         V_rz, V_n = (part.contiguous() for part in self.weight_ih_l0.mT.split((2 * H, H), -1))
         W_rz, W_n = (part.contiguous() for part in self.weight_hh_l0.mT.split((2 * H, H), -1))
         b_rz, b_n = self.bias_ih_l0.unsqueeze(1).split((2 * H, H), -1)
@@ -254,32 +204,6 @@ class ParallelGRU(_GatedCell):
             x, V_rz, V_n, W_rz, W_n, b_rz + c_rz, b_n, c, h
         )
         return states
-
-    def trace(self, x: Tensor, h0: Tensor | None = None) -> GRUTrace:
-        """The same run with its gates."""
-        return GRUTrace(*(torch.stack(steps) for steps in self._run(x, h0)))
-
-    def _run(self, x: Tensor, h0: Tensor | None) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
-        _require_input(x, self.weight_ih_l0)
-        W = self.weight_hh_l0.mT
-        hidden = W.shape[-2]
-        h = _initial_state(x, self.weight_hh_l0) if h0 is None else h0
-        # The bias of the new content is multiplied by r together with U_n h, so it cannot join the input part.
-        bias_hn = self.bias_hh_l0[:, None, 2 * hidden :]
-        bias_rz = self.bias_ih_l0[:, : 2 * hidden] + self.bias_hh_l0[:, : 2 * hidden]
-        bias = torch.cat((bias_rz, self.bias_ih_l0[:, 2 * hidden :]), -1)
-        states, resets, updates, contents = [], [], [], []
-        for u in _affine(x, self.weight_ih_l0, bias).unbind(0):
-            from_state = torch.bmm(h, W)
-            gates = torch.sigmoid(u[..., : 2 * hidden] + from_state[..., : 2 * hidden])
-            r, z = gates.chunk(2, -1)
-            n = torch.tanh(torch.addcmul(u[..., 2 * hidden :], r, from_state[..., 2 * hidden :] + bias_hn))
-            h = torch.lerp(n, h, z)
-            states.append(h)
-            resets.append(r)
-            updates.append(z)
-            contents.append(n)
-        return states, resets, updates, contents
 
 
 class ParallelLSTM(_GatedCell):
@@ -300,42 +224,24 @@ class ParallelLSTM(_GatedCell):
     def __init__(self, nets: int, input_size: int, hidden_size: int, *, generator: Generator) -> None:
         super().__init__(4, nets, input_size, hidden_size, generator)
 
-    def forward(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """Hidden states of all steps: ``x (T, N, B, I)``, ``state`` ``(h0, c0)`` or zeros -> ``(T, N, B, H)``."""
-        return torch.stack([outputs for outputs, _ in self._run(x, state)], dim=1)
+    def forward(self, x: Tensor) -> Tensor:
+        """Hidden states of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``."""
+        return torch.stack([outputs for outputs, _ in self._run(x)], dim=1)
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``."""
-        return torch.stack([h.squeeze(0) for _, h in self._run(x, None)])
+        return torch.stack([h.squeeze(0) for _, h in self._run(x)])
 
-    def _run(self, x: Tensor, state: tuple[Tensor, Tensor] | None) -> list[tuple[Tensor, Tensor]]:
+    def _run(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """All hidden states (T, B, H) and the last one (1, B, H) of each network."""
-        h0, c0 = self._state(x, state)
+        _require_input(x, self.weight_ih_l0)
+        zero = _initial_state(x, self.weight_hh_l0)[:1]
         results = []
         # PyTorch's LSTM is fused: one network after another is no slower than a loop over time for all of them.
         weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
-        for x_n, h_n, c_n, *weights_n in zip(x.transpose(0, 1).contiguous(), h0, c0, *weights, strict=True):
-            state_n = (h_n.unsqueeze(0), c_n.unsqueeze(0))
-            results.append(torch.lstm(x_n, state_n, weights_n, True, 1, 0.0, self.training, False, False)[:2])
+        for x_n, *weights_n in zip(x.transpose(0, 1).contiguous(), *weights, strict=True):
+            results.append(torch.lstm(x_n, (zero, zero), weights_n, True, 1, 0.0, self.training, False, False)[:2])
         return results
-
-    def trace(self, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> LSTMTrace:
-        """The same run, written out step by step, with its cell states and gates."""
-        h, c = self._state(x, state)
-        W = self.weight_hh_l0.mT
-        steps = []
-        for u in _affine(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0).unbind(0):
-            i, f, g, o = torch.baddbmm(u, h, W).chunk(4, -1)
-            i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
-            c = f * c + i * g
-            h = o * torch.tanh(c)
-            steps.append((h, c, i, f, g, o))
-        return LSTMTrace(*(torch.stack(quantity) for quantity in zip(*steps, strict=True)))
-
-    def _state(self, x: Tensor, state: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor]:
-        _require_input(x, self.weight_ih_l0)
-        zero = _initial_state(x, self.weight_hh_l0)
-        return (zero, zero) if state is None else state
 
 
 class ParallelLRU(nn.Module):

@@ -1,22 +1,14 @@
-"""Train many networks at once, each with its own learning rate, clipping, early stop and fate.
-
-Public: ``train``, ``History``, ``clip_grad_norm_``, ``evaluate``, ``keep_freed_memory``.
-"""
+"""Train many networks at once, each with its own learning rate, clipping, early stop and fate."""
 
 from __future__ import annotations
 
-import ctypes
 import math
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from IPython import get_ipython
 from torch import Tensor, nn
 from torch.func import functional_call
-from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from gradflow._validation import require_count, require_positive, require_tensor
 
@@ -50,10 +42,6 @@ class History:
     def diverged(self) -> Tensor:
         """(N,), bool."""
         return self.diverged_at > 0
-
-    def __getitem__(self, nets: slice) -> History:
-        """The history of some of the networks, as ``history[:5]``."""
-        return History(self.loss[:, nets], self.grad_norm[:, nets], self.solved_at[nets], self.diverged_at[nets])
 
     def curves(self, every: int) -> tuple[Tensor, Tensor]:
         """Mean loss of each block of ``every`` steps, for a figure with a band over the networks.
@@ -92,7 +80,7 @@ def train(
 
     A network whose loss or gradient is no longer finite is recorded as diverged and left as it was before that
     step; one that has reached the goal is left as it is; the others go on either way, and an ended network costs
-    no more time. A progress bar appears in a terminal or a notebook, unless ``TQDM_DISABLE`` is set.
+    no more time.
 
     Args:
         model: networks with parameters ``(N, …)``, e.g. ``gradflow.recurrent.SequenceModel``.
@@ -119,7 +107,6 @@ def train(
         raise ValueError(f"optimizer: expected 'adam' or 'sgd', got {optimizer!r}")
     if goal is not None:
         require_positive("goal", goal)
-    keep_freed_memory()
     stack = _Stack(model)
     n, device = stack.nets, stack.weights.device
     rates = _per_network("lr", lr, stack.weights)
@@ -130,7 +117,7 @@ def train(
     grad_norm = torch.full_like(loss, math.nan)
     solved_at = torch.full((n,), -1, device=device)
     diverged_at = torch.full((n,), -1, device=device)
-    for step in _progress(steps):
+    for step in range(steps):
         x, y = sample()
         active = stack.active
         output = functional_call(model, stack.parameters, (x.index_select(1, active),))
@@ -164,18 +151,6 @@ def evaluate(model: nn.Module, sample: Sample, measure: Measure) -> Tensor:
     x, y = sample()
     with torch.no_grad():
         return measure(model(x), y)
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to keep freed blocks up to 32 MB for the next step; does nothing where there is no glibc.
-
-    By default it returns them to the system, and each step of a training pays for the page faults of getting them
-    back: a third of the time of small recurrent networks.
-    """
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        trim_threshold, mmap_threshold = -1, -3  # names of the parameters in malloc.h
-        libc.mallopt(trim_threshold, 2**30)
-        libc.mallopt(mmap_threshold, 2**25)
 
 
 @torch.no_grad()
@@ -301,10 +276,3 @@ def _per_network(name: str, value: float | Tensor, like: Tensor) -> Tensor:
     if not bool((values > 0).all()):
         raise ValueError(f"{name}: expected positive numbers, got {value!r}")
     return values.expand(like.shape[0])
-
-
-def _progress(steps: int) -> tqdm[int]:
-    # A notebook's stderr is no terminal, so tqdm cannot tell it from a pipe; the book's build sets TQDM_DISABLE.
-    seen = sys.stderr.isatty() or get_ipython() is not None
-    hidden = not seen or bool(os.environ.get("TQDM_DISABLE"))
-    return tqdm(range(steps), disable=hidden, leave=False)

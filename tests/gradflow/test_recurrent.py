@@ -13,6 +13,7 @@ from gradflow.recurrent import (
     SequenceModel,
     driven_run,
     join,
+    maxmin,
 )
 
 N, T, B, INPUTS, H = 3, 7, 4, 2, 6
@@ -92,49 +93,18 @@ def test_lru_starts_inside_the_unit_circle_and_cannot_leave_it():
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_traced_slopes_are_the_derivative_of_the_activation(activation):
-    trace = make(ParallelRNN, activation).trace(data())
-    a = trace.a.detach().requires_grad_()
-    h = ACTIVATIONS[activation].function(a)
-    torch.testing.assert_close(h, trace.h)
-    (slopes,) = torch.autograd.grad(h.sum(), a)
-    if activation == "maxmin":
-        assert trace.slopes is None
-        assert torch.equal(slopes, torch.ones_like(slopes))  # columns of a permutation
-        assert torch.equal(h.unflatten(-1, (-1, 2)).sort(-1, descending=True).values.flatten(-2), h)
-    else:
-        torch.testing.assert_close(trace.slopes, slopes, rtol=1e-12, atol=1e-12)
+def test_every_step_is_the_formula(activation):
+    cell, x = make(ParallelRNN, activation), data()
+    h = torch.cat((torch.zeros(1, N, B, H, dtype=torch.float64), cell(x)))
+    for t in range(T):
+        for net in range(N):
+            a = cell.W[net] @ h[t, net, 0] + cell.V[net] @ x[t, net, 0] + cell.b[net]
+            torch.testing.assert_close(h[t + 1, net, 0], ACTIVATIONS[activation].function(a))
 
 
-def test_one_traced_step_is_the_formula():
-    cell, x = make(ParallelRNN), data()
-    trace = cell.trace(x)
-    for net in range(N):
-        a = cell.W[net] @ trace.h[3, net, 0] + cell.V[net] @ x[4, net, 0] + cell.b[net]
-        torch.testing.assert_close(trace.a[4, net, 0], a)
-
-
-@pytest.mark.parametrize("kind", [ParallelRNN, ParallelGRU, ParallelLSTM])
-def test_tracing_does_not_change_the_states(kind):
-    cell, x = make(kind), data()
-    torch.testing.assert_close(cell.trace(x).h, cell(x), rtol=1e-12, atol=1e-12)
-
-
-def test_traced_gates_rebuild_the_states():
-    x = data()
-    gru = make(ParallelGRU).trace(x)
-    torch.testing.assert_close(gru.h[1:], (1 - gru.z[1:]) * gru.n[1:] + gru.z[1:] * gru.h[:-1])
-    lstm = make(ParallelLSTM).trace(x)
-    torch.testing.assert_close(lstm.c[1:], lstm.f[1:] * lstm.c[:-1] + lstm.i[1:] * lstm.g[1:])
-    torch.testing.assert_close(lstm.h, lstm.o * torch.tanh(lstm.c))
-
-
-@pytest.mark.parametrize("kind", [ParallelRNN, ParallelGRU, ParallelLSTM])
-def test_a_run_can_be_continued_from_its_last_state(kind):
-    cell, x = make(kind), data()
-    first = cell.trace(x[:3])
-    state = (first.h[-1], first.c[-1]) if kind is ParallelLSTM else first.h[-1]
-    torch.testing.assert_close(cell(x[3:], state), cell(x)[3:])
+def test_maxmin_sorts_each_pair():
+    h = maxmin(torch.tensor([[3.0, 1.0, -2.0, 5.0]], dtype=torch.float64))
+    assert h.tolist() == [[3.0, 1.0, 5.0, -2.0]]
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -157,16 +127,6 @@ def test_last_is_the_last_of_all_states_with_the_same_gradient(kind):
     parameters = list(cell.parameters())
     ours = torch.autograd.grad(last.square().sum(), parameters)
     expected = torch.autograd.grad(states[-1].square().sum(), parameters)
-    torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
-
-
-@pytest.mark.parametrize(("kind", "activation"), [(ParallelRNN, "tanh"), (ParallelRNN, "relu"), (ParallelGRU, None)])
-def test_the_first_state_has_the_gradient_of_the_same_run_by_autograd(kind, activation):
-    cell = make(kind, *([activation] if activation else []))
-    h0 = torch.randn(N, B, H, generator=generator(3), dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(T, N, B, H, generator=generator(4), dtype=torch.float64)
-    runs = cell(data(), h0), cell.trace(data(), h0).h
-    ours, expected = (torch.autograd.grad((h * weight).sum(), h0)[0] for h in runs)
     torch.testing.assert_close(ours, expected, rtol=1e-11, atol=1e-12)
 
 

@@ -128,15 +128,6 @@ def plot_band(ax: Axes, x: Sequence[float], samples: np.ndarray, label: str, col
     ax.plot(x, middle, color=color, linestyle=linestyle, label=label)
 
 
-def plot_bars(ax: Axes, bars: Mapping[str, float], color: str = BLUE) -> None:
-    """Draw one horizontal bar an entry, the first on top."""
-    positions = np.arange(len(bars))
-    ax.barh(positions, list(bars.values()), color=color, height=0.65)
-    ax.set_yticks(positions, list(bars))
-    ax.invert_yaxis()
-    ax.grid(False, axis="y")
-
-
 def heatmap(ax: Axes, x: np.ndarray, y: np.ndarray, values: np.ndarray, label: str) -> None:
     """Draw ``values (len(y), len(x))`` as colours over the grid, with a labelled colour bar."""
     mesh = ax.pcolormesh(x, y, values, cmap="viridis", shading="auto", rasterized=True)

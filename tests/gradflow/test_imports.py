@@ -1,0 +1,43 @@
+"""What the core, the book's vocabulary and the checks may import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gradflow
+
+CORE = sorted(path.stem for path in Path(gradflow.__file__).parent.glob("*.py") if path.stem != "__init__")
+PACKAGES = ["gradflow.monitor"]
+# Refuses what neither the standard library nor torch brings. What torch itself would import, had it the choice
+# (numpy), it does without.
+BARE = """
+import importlib.util, pathlib, sys
+root = pathlib.Path(importlib.util.find_spec("gradflow").origin).parents[1]
+torch = {"torch", "torchgen", "functorch", "typing_extensions", "sympy", "mpmath", "networkx", "jinja2", "markupsafe",
+         "filelock", "fsspec", "triton", "setuptools"}
+class Bare:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in torch | {"gradflow"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if name.startswith(("gradflow.book", "gradflow.exercises", "gradflow.experiments")):
+            raise AssertionError(f"the core imports {name}")
+sys.meta_path.insert(0, Bare())
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_the_core_needs_torch_alone():
+    modules = [f"gradflow.{name}" for name in CORE] + PACKAGES
+    done = run(BARE + "".join(f"import {module}\n" for module in modules))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["numpy", "IPython", "tqdm", "gradflow.book.prose"])
+def test_the_test_above_would_see_another_dependency(name):
+    assert f"{name.partition('.')[0]}" in run(BARE + f"import {name}\n").stderr
