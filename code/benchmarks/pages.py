@@ -30,13 +30,22 @@ from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT, SLOWDOWN = 375, 812, 4
 COMPRESSED = {".css", ".html", ".js", ".svg", ".txt"}
-GOALS = {"first": 350.0, "later": 60.0, "paint": 2000.0, "formulas": 2000.0, "blocked": 300.0, "shift": 0.02, "anchor": 1.0}
+GOALS = {
+    "first": 350.0,
+    "later": 60.0,
+    "paint": 2000.0,
+    "formulas": 2000.0,
+    "blocked": 300.0,
+    "shift": 0.02,
+    "anchor": 1.0,
+}
 HEAVIEST = 500.0  # kilobytes that the heaviest page may cost
 FORMATS = {"shift": "{:.3f}", "anchor": "{:.0f}"}
 COLUMNS = ["first", "html", "later", "paint", "formulas", "blocked", "shift", "nodes", "anchor"]
@@ -120,12 +129,14 @@ def settle(page: Page) -> None:
 
 def visit(browser: Browser, site: str, name: str, before: str) -> dict[str, float]:
     """Measure one first visit, one that comes from the page ``before``, and one to the last heading."""
-    phone = {"viewport": {"width": WIDTH, "height": HEIGHT}, "locale": "ru-RU"}
+    phone: dict[str, Any] = {"viewport": {"width": WIDTH, "height": HEIGHT}, "locale": "ru-RU"}
     context = browser.new_context(**phone)
     page, transfers = open_slowly(context, f"{site}{name}")
     settle(page)
     found: dict[str, float] = page.evaluate("() => ({...seen, nodes: document.querySelectorAll('*').length})")
-    headings = page.evaluate("() => [...document.querySelectorAll('article section[id] > h2')].map((h) => h.parentElement.id)")
+    headings = page.evaluate(
+        "() => [...document.querySelectorAll('article section[id] > h2')].map((h) => h.parentElement.id)"
+    )
     context.close()
 
     context = browser.new_context(**phone)

@@ -128,7 +128,7 @@ class ParallelRNN(nn.Module):
         state = self._run(x)[-1]
         return 2 * state - 1 if self.activation == "tanh" else state
 
-    def _run(self, x: Tensor) -> Sequence[Tensor]:
+    def _run(self, x: Tensor) -> list[Tensor] | tuple[Tensor, ...]:
         """The states ``h_t``; of a tanh network ``s_t = (h_t + 1) / 2``."""
         _require_input(x, self.V)
         h = _initial_state(x, self.W)
