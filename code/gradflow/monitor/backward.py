@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.graph import Node
 
 from gradflow.monitor import graph
@@ -25,9 +25,10 @@ class BackwardWatcher:
     graph can be read before it is freed.
     """
 
-    def __init__(self, parameters: dict[str, nn.Parameter], record: Record, frame: Frame, shares: bool) -> None:
+    def __init__(self, parameters: dict[str, Tensor], record: Record, frame: Frame, shares: bool) -> None:
         self.parameters, self.record, self.frame, self.shares = (parameters, record, frame, shares)
         self._original: Callable[..., Any] | None = None
+        self._nodes: list[Node] = []
         self._watching = self._backward  # one bound method, so that it can be recognised
 
     def __enter__(self) -> BackwardWatcher:
@@ -50,7 +51,7 @@ class BackwardWatcher:
         try:
             self._original(tensors, *args, **kwargs)
         finally:
-            frame.in_backward = False
+            frame.in_backward, self._nodes = False, []
             for handle in handles:
                 handle.remove()
         if frame.step.recorded:
@@ -78,6 +79,7 @@ class BackwardWatcher:
         if not math.isfinite(step.root):
             step.forward = step.forward or self._loss_origin(readable, str(roots[0].dtype).removeprefix("torch."))
             return []
+        self._nodes = nodes
         return list(graph.gradient_watch(nodes, self._broke))
 
     def _look_at_old_gradients(self, reached: set[str]) -> None:
@@ -120,6 +122,10 @@ class BackwardWatcher:
     def _broke(self, name: str, number: int, what: str) -> None:
         """A gradient became non-finite or exactly zero inside one operation."""
         step = self.frame.step
+        if what != "zero" and step.backward is None and step.forward is None and not self.frame.opaque:
+            found = graph.first_bad_operation(self._nodes)
+            if found is not None and found[2] == "masked":
+                step.forward = self.frame.origin(found[1], found[0], "nan", "masked")
         if (step.vanished if what == "zero" else step.backward) is not None:
             return
         origin = self.frame.origin(number, name, what)

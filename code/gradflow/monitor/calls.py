@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -127,31 +127,48 @@ def module_names(model: nn.Module) -> tuple[dict[int, str], dict[str, nn.Module]
     """
     names = {id(module): name or type(model).__name__ for name, module in model.named_modules()}
     hidden: dict[str, nn.Module] = {}
-    for owner_name, owner in list(model.named_modules()):
-        for attribute, value in vars(owner).items():
-            if attribute.startswith("_") and attribute in _OWN_ATTRIBUTES:
-                continue
-            prefix = f"{owner_name}.{attribute}" if owner_name else attribute
-            for name, module in _modules_inside(value, prefix):
-                for inner_name, inner in module.named_modules(prefix=name):
-                    if id(inner) not in names:
-                        names[id(inner)] = inner_name
-                        hidden[inner_name] = inner
+    for name, module in _kept(model, nn.Module):
+        for inner_name, inner in module.named_modules(prefix=name):
+            if id(inner) not in names:
+                names[id(inner)] = inner_name
+                hidden[inner_name] = inner
     return names, hidden
 
 
+def parameter_names(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors that a gradient is collected in and that the model keeps without registering them, by name."""
+    known = {id(parameter) for parameter in model.parameters()}
+    found = {
+        name: value
+        for name, value in _kept(model, Tensor)
+        if value.is_leaf and value.requires_grad and id(value) not in known
+    }
+    for name, module in module_names(model)[1].items():
+        found |= {f"{name}.{key}": value for key, value in module.named_parameters(recurse=False)}
+    return found
+
+
 _OWN_ATTRIBUTES = frozenset(vars(nn.Module()))
+T = TypeVar("T", nn.Module, Tensor)
 
 
-def _modules_inside(value: object, name: str) -> Iterator[tuple[str, nn.Module]]:
-    if isinstance(value, nn.Module):
+def _kept(model: nn.Module, kind: type[T]) -> Iterator[tuple[str, T]]:
+    """What lies in plain attributes of the model's modules, alone or in containers, by name."""
+    for owner, module in list(model.named_modules()):
+        for attribute, value in vars(module).items():
+            if attribute not in _OWN_ATTRIBUTES:
+                yield from _inside(value, f"{owner}.{attribute}" if owner else attribute, kind)
+
+
+def _inside(value: object, name: str, kind: type[T]) -> Iterator[tuple[str, T]]:
+    if isinstance(value, kind):
         yield name, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _modules_inside(item, f"{name}[{key!r}]")
+            yield from _inside(item, f"{name}[{key!r}]", kind)
     elif isinstance(value, (list, tuple, set)):
         for index, item in enumerate(value):
-            yield from _modules_inside(item, f"{name}[{index}]")
+            yield from _inside(item, f"{name}[{index}]", kind)
 
 
 def sequence_number() -> int:

@@ -52,15 +52,15 @@ class Evidence:
 
     @property
     def fall(self) -> float:
-        """By which share the loss fell, of its first value; nan with fewer than ten steps."""
-        if len(self.losses) < 10 or not self.first_loss:
+        """By which share the loss fell, of its first value; nan with fewer than four steps."""
+        if len(self.losses) < 4 or not self.first_loss:
             return NAN
         return (self.first_loss - self.last_loss) / abs(self.first_loss)
 
     @property
     def flat(self) -> bool:
         """Ten steps or more, and the loss did not fall."""
-        return self.fall < threshold("flat")
+        return len(self.losses) >= 10 and self.fall < threshold("flat")
 
     @property
     def stuck(self) -> bool:
@@ -73,13 +73,22 @@ class Evidence:
         """The network learns, whatever else there is."""
         return self.fall > threshold("falls")
 
+    @cached_property
+    def smooth(self) -> list[float]:
+        """Medians of five neighbouring losses; the losses themselves where there are fewer than ten."""
+        if len(self.losses) < 10:
+            return self.losses
+        return [median(self.losses[index : index + 5]) for index in range(len(self.losses) - 4)]
+
     @property
     def growth(self) -> float:
-        """The largest loss over the first, for positive losses; inf if the loss became so by its size."""
-        losses = list(self.losses)
-        if len(losses) < len(self.steps) and (origin := self.steps[len(losses)].forward) is not None:
+        """How far the positive loss rose above its start, noise smoothed; inf if it became so by its size."""
+        losses = list(self.smooth)
+        if len(self.losses) < len(self.steps) and (origin := self.steps[len(self.losses)].forward) is not None:
             losses += [math.inf] if origin.what == "inf" or origin.inputs == "large" else []
-        return max(losses) / self.first_loss if losses and self.first_loss > 0 else NAN
+        if not losses or not self.losses[0] > 0:
+            return NAN
+        return max(max(losses) / max(self.losses[:5]), self.last_loss / self.losses[0])
 
     def leaves(self, step: StepRecord) -> list[ModuleRecord]:
         """The modules of a step that contain no other, in the order of the computation."""
@@ -99,6 +108,11 @@ class Evidence:
             for entry in step.parameters.values()
             if entry.matrix and entry.weight > 0 and entry.stepped > 0 and math.isfinite(entry.update)
         ]
+
+    def still(self, steps: list[StepRecord]) -> bool:
+        """Whether ``steps`` make up half of the last third of the run."""
+        late = self.recorded[-max(1, len(self.recorded) // 3) :]
+        return sum(step in steps for step in late) >= len(late) / 2
 
     def middle(self, values: list[float]) -> float:
         """The median of the known values."""

@@ -83,6 +83,7 @@ def diagnose(record: Record, lang: str) -> Diagnosis:
     if findings:
         return Diagnosis(findings, "ill", lang)
     enough = len(evidence.losses) >= 10 and not evidence.flat and evidence.broken_at is None
+    enough = enough and evidence.last_loss < max(evidence.losses[0], evidence.first_loss)
     return Diagnosis([], "healthy" if enough else "unknown", lang)
 
 

@@ -13,15 +13,15 @@ from gradflow.monitor import graph, lags
 from gradflow.monitor.calls import Call, CallWatcher, saves_are_hooked, tensors_in
 from gradflow.monitor.frame import Frame, Trace
 from gradflow.monitor.measure import NAN, measure, norm, spread, together
-from gradflow.monitor.record import InputRecord, Origin
+from gradflow.monitor.record import InputRecord, Origin, Record
 
 
 class ForwardWatcher(CallWatcher):
     """Put every call of a module into the frame, and a hook on what it gives out."""
 
-    def __init__(self, model: nn.Module, frame: Frame, shares: bool) -> None:
+    def __init__(self, model: nn.Module, record: Record, frame: Frame, shares: bool) -> None:
         super().__init__(model, self._returned, self._called)
-        self.frame, self.shares = frame, shares
+        self.record, self.frame, self.shares = record, frame, shares
 
     def _recording(self) -> bool:
         return self.frame.step.recorded and not self.frame.in_backward and torch.is_grad_enabled()
@@ -40,6 +40,8 @@ class ForwardWatcher(CallWatcher):
 
     def _returned(self, call: Call) -> None:
         if not self._recording():
+            if call.module.training and not torch.is_grad_enabled() and not self.frame.in_backward:
+                self.record.without_grad.add(call.name)
             return
         frame = self.frame
         frame.calls.add(call)

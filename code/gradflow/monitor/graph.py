@@ -95,8 +95,9 @@ def first_bad_operation(nodes: Iterable[Node], since: int = 0) -> tuple[str, int
     What an operation keeps for its backward pass is looked at; no value is computed anew.
 
     Returns:
-        Its name, its number, a word on what it had got (``"zero"``, ``"negative"``, ``"large"``, ``"outside"`` for a
-        non-finite tensor that came from outside the graph, ``"finite"``) and the largest value that entered, or None.
+        Its name, its number, a word on what it had got, and the largest value that entered; or None. The words:
+        ``"zero"``, ``"nothing"`` (a single divisor of zero), ``"negative"``, ``"large"``, ``"masked"`` (a softmax of
+        nothing but minus infinity), ``"outside"`` (a non-finite tensor from outside the graph), ``"finite"``.
     """
     for node in in_order(nodes):
         if number(node) < since:
@@ -138,7 +139,7 @@ def _singular_input(name: str, node: Node) -> str | None:
     if name in ("Div", "Reciprocal"):
         divisor = saved(node, "_saved_other", floating=False)
         if divisor is not None and bool((divisor == 0).any()):
-            return "zero"
+            return "zero" if divisor.numel() > 1 else "nothing"
     if name in ("Acos", "Asin", "Atanh") and inner is not None and bool((inner.abs() > 1).any()):
         return "outside the domain"
     if name == "Pow" and inner is not None and _finite(inner):

@@ -737,6 +737,24 @@ MESSAGES: dict[str, Kind] = {
             "a straight-through estimate or a smooth form; another output after the norm; a nonzero initialisation",
         ),
     ),
+    "zero-weights": Kind(
+        "learning",
+        "deep_networks",
+        Message(
+            "Нулевые веса",
+            "матриц из одних нулей: {count}; градиент через них не проходит, и все нейроны одинаковы",
+            "веса при инициализации обнулены|контрольная точка с нулями",
+            "есть ли у двух нейронов слоя разные веса",
+            "случайная инициализация; нулём можно начинать только последнюю матрицу остаточной ветви",
+        ),
+        Message(
+            "Zero weights",
+            "matrices of nothing but zeros: {count}; no gradient passes them, and all units are alike",
+            "the weights were set to zero at the start|a checkpoint of zeros",
+            "do two units of the layer have different weights",
+            "a random initialisation; zero only for the last matrix of a residual branch",
+        ),
+    ),
     "vanishing-depth": Kind(
         "learning",
         "deep_networks",

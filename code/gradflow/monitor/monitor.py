@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from gradflow._validation import require_count
 from gradflow.monitor import lags, views
 from gradflow.monitor.backward import BackwardWatcher
+from gradflow.monitor.calls import parameter_names
 from gradflow.monitor.findings import Diagnosis, diagnose
 from gradflow.monitor.forward import ForwardWatcher
 from gradflow.monitor.frame import Frame
@@ -79,12 +80,10 @@ class GradientMonitor:
         self.record = Record(type(model).__name__)
         self._scaler, self._entered = scaler, False
         self._frame = Frame(1, recorded=True)
-        self._forward = ForwardWatcher(model, self._frame, shares)
-        parameters = dict(model.named_parameters())
-        for name, module in self._forward.unregistered.items():
-            own = {f"{name}.{key}": value for key, value in module.named_parameters(recurse=False)}
-            parameters |= own
-            self.record.unregistered += own
+        self._forward = ForwardWatcher(model, self.record, self._frame, shares)
+        strangers = parameter_names(model)
+        parameters: dict[str, Tensor] = {**dict(model.named_parameters()), **strangers}
+        self.record.unregistered = list(strangers)
         self.record.parameters = {name: parameter.requires_grad for name, parameter in parameters.items()}
         self.record.forget_bias = {
             self._forward.names[id(module)]: bias

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -21,7 +21,7 @@ class UpdateWatcher:
     One copy of the weights lives from the beginning of the step to its end.
     """
 
-    def __init__(self, parameters: dict[str, nn.Parameter], record: Record, frame: Frame, shares: bool) -> None:
+    def __init__(self, parameters: dict[str, Tensor], record: Record, frame: Frame, shares: bool) -> None:
         self.parameters, self.record, self.frame, self.shares = (parameters, record, frame, shares)
         self._names = {id(parameter): name for name, parameter in parameters.items()}
         self._copies: dict[str, Tensor] = {}
@@ -65,7 +65,8 @@ class UpdateWatcher:
         if not step.recorded:
             return
         driven = [name for name in names if self.parameters[name].grad is not None]
-        step.kept |= bool(driven) and self.frame.stale.issuperset(driven)
+        fresh = [name for name in driven if name in self.frame.accumulated]
+        step.kept |= bool(fresh) and self.frame.stale.issuperset(fresh)
         for name in driven:
             parameter = self.parameters[name]
             entry = step.parameters.setdefault(name, ParameterRecord.of(name, parameter))
@@ -82,7 +83,7 @@ class UpdateWatcher:
             if (before := self._copies.pop(name, None)) is not None:
                 self._read(self.frame.step.parameters[name], before, self.parameters[name])
 
-    def _read(self, entry: ParameterRecord, before: Tensor, parameter: nn.Parameter) -> None:
+    def _read(self, entry: ParameterRecord, before: Tensor, parameter: Tensor) -> None:
         step = before.sub_(parameter.detach())
         entry.update = norm(step)
         if self.shares and parameter.grad is not None and not parameter.grad.is_sparse:

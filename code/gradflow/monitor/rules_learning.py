@@ -45,6 +45,16 @@ def zero_gradient(evidence: Evidence) -> Iterator[Symptom]:
         yield Symptom("zero-gradient", where, step.index, 1.5, {"operation": (origin and origin.operation) or "?"})
 
 
+def zero_weights(evidence: Evidence) -> Iterator[Symptom]:
+    """Matrices of zeros that get no gradient either, step after step."""
+    last = next((step for step in reversed(evidence.recorded) if step.parameters), None)
+    entries = last.parameters.values() if last is not None else ()
+    empty = [entry.name for entry in entries if entry.matrix and entry.weight == 0 and entry.gradient == 0]
+    if empty:
+        where = f"«{empty[0].rpartition('.')[0] or evidence.record.root}»"
+        yield Symptom("zero-weights", where, evidence.recorded[0].index, 1.4, {"count": len(empty)})
+
+
 def dead_units(evidence: Evidence) -> Iterator[Symptom]:
     """A layer of ReLU of which hardly a unit answers to any sample."""
     yield from _layer_share(evidence, "dead", "dead-units", threshold("dead share"))
@@ -56,8 +66,6 @@ def saturation(evidence: Evidence) -> Iterator[Symptom]:
 
 
 def _layer_share(evidence: Evidence, field: str, code: str, limit: float) -> Iterator[Symptom]:
-    if evidence.falls:
-        return
     shares: dict[str, list[tuple[int, float]]] = {}
     for step in evidence.recorded:
         for module in step.modules.values():
@@ -65,7 +73,8 @@ def _layer_share(evidence: Evidence, field: str, code: str, limit: float) -> Ite
                 shares.setdefault(module.name, []).append((step.index, share))
     for name, values in shares.items():
         late = [share for _, share in values[-max(1, len(values) // 3) :]]
-        if evidence.middle(late) > limit:
+        surely = values[0][1] > limit or evidence.middle(late) > threshold("surely")
+        if evidence.middle(late) > limit and (surely or not evidence.falls):
             since = next(index for index, share in values if share > limit)
             yield Symptom(code, f"«{name}»", since, 2, {"share": evidence.middle(late)})
             return
@@ -164,7 +173,7 @@ def _profiles(evidence: Evidence) -> Iterator[tuple[str, list[float], StepRecord
 
 def stream(evidence: Evidence) -> Iterator[Symptom]:
     """The stream of a residual network grows from block to block, and the branches of the first count for little."""
-    for step in evidence.recorded:
+    for step in evidence.recorded if not evidence.falls else ():
         blocks = _blocks(step)
         sizes = [blocks[0].entered] if blocks else []
         sizes += [module.output.norm for module in blocks if module.output is not None]
@@ -236,6 +245,7 @@ def inputs(evidence: Evidence) -> Iterator[Symptom]:
 LEARNING_RULES: tuple[Callable[[Evidence], Iterator[Symptom]], ...] = (
     loss_pattern,
     zero_gradient,
+    zero_weights,
     dead_units,
     saturation,
     depth,

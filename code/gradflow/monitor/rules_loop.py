@@ -34,7 +34,7 @@ def clip_every_part(evidence: Evidence) -> Iterator[Symptom]:
 def skipped_steps(evidence: Evidence) -> Iterator[Symptom]:
     """Backward passes with non-finite gradients and no optimiser step after them, again and again."""
     steps = [step for step in evidence.recorded if step.backwards and not step.updates and step.bad_gradients]
-    if len(steps) > threshold("scaler's own") and len(steps) > len(evidence.recorded) / 3:
+    if len(steps) > threshold("scaler's own") and evidence.still(steps):
         values: dict[str, float | str] = {
             "skipped": len(steps),
             "steps": len(evidence.recorded),
@@ -81,7 +81,8 @@ def without_gradient(evidence: Evidence) -> Iterator[Symptom]:
             continue
         owner = name.rpartition(".")[0] or record.root
         ran = owner in record.kinds and not any(other.startswith(f"{owner}.") for other in record.kinds)
-        if (ran and owner != record.root) or not evidence.falls:
+        ran |= owner in record.without_grad
+        if (ran and owner != record.root) or (evidence.flat and len(evidence.losses) >= 50):
             yield Symptom("no-gradient", f"«{owner}»", 1, 1 if ran else 2, {"name": name})
             return
 
@@ -105,7 +106,7 @@ def lost_updates(evidence: Evidence) -> Iterator[Symptom]:
     """Steps that the weights' format rounds away."""
     shares: dict[str, list[float]] = {}
     kinds: dict[str, str] = {}
-    for step in evidence.recorded:
+    for step in evidence.recorded[: max(1, len(evidence.recorded) // 3)]:
         for entry in step.parameters.values():
             if entry.matrix and entry.dtype in ("bfloat16", "float16") and entry.unmoved == entry.unmoved:
                 shares.setdefault(entry.name, []).append(entry.unmoved)
@@ -123,7 +124,9 @@ def rate_too_high(evidence: Evidence) -> Iterator[Symptom]:
     """The loss grew far beyond its start, and every step moves the weights by a good part of themselves."""
     if not evidence.losses or not evidence.growth >= threshold("growth"):
         return
-    peak = next(step.index for step in evidence.steps if not step.loss < threshold("growth") * evidence.first_loss)
+    start = evidence.losses[0]
+    limit = threshold("growth") * start
+    peak = next((step.index for step in evidence.steps if not step.loss < limit), len(evidence.steps))
     before = [step for step in evidence.recorded if step.index <= peak]
     size = max((update for step in before for update in evidence.relative_updates(step)), default=math.nan)
     if size > threshold("update"):
@@ -132,7 +135,7 @@ def rate_too_high(evidence: Evidence) -> Iterator[Symptom]:
             "growth": evidence.growth,
             "update": size,
             "rate": rate,
-            "loss": evidence.first_loss,
+            "loss": start,
         }
         yield Symptom("rate-too-high", "optimizer.step", peak, 0.5, values)
 

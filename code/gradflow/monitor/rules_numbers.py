@@ -48,7 +48,7 @@ def _forward_code(origin: Origin, step: StepRecord) -> str:
         return "masked-row"
     if origin.inputs == "outside":
         return "bad-target" if origin.module is None else "bad-constant"
-    if origin.inputs == "zero" and name == "Div" and origin.module is None:
+    if origin.inputs == "nothing":
         return "empty-mean"
     if half and origin.inputs in ("finite", "large"):
         return "half-overflow"
@@ -86,8 +86,8 @@ def broken_backward(evidence: Evidence) -> Iterator[Symptom]:
     elif name in EXPONENTIALS:
         yield Symptom("exp-overflow", place(origin), step.index, 0, values | {"largest": math.inf, "got": "large"})
     elif step.scale > 1 or "float16" in {entry.dtype for entry in step.parameters.values()}:
-        lost = sum(other.backward is not None for other in evidence.recorded)
-        if lost > threshold("scaler's own") or step.scale == 1:
+        lost = [other for other in evidence.recorded if other.backward is not None]
+        if step.updates or (len(lost) > threshold("scaler's own") and evidence.still(lost)):
             yield Symptom("half-gradient", place(origin), step.index, 0.5, values)
     else:
         yield Symptom("overflow-backward", place(origin), step.index, 0.6, values)

@@ -18,6 +18,7 @@ THRESHOLDS: dict[str, Threshold] = {
     "saturated at": Threshold(0.99, "tanh' < 0.02; Glorot, Bengio 2010, section 3"),
     "saturated share": Threshold(0.8, "Glorot, Bengio 2010, figure 2 (a saturated layer); " + HEALTHY),
     "dead share": Threshold(0.9, "Lu et al. 2019 (dying ReLU): learning stops when a whole layer is dead; " + HEALTHY),
+    "surely": Threshold(0.99, "a layer that is dead to its last unit lets nothing through, whatever the loss does"),
     "depth": Threshold(1e-5, "Hochreiter 1991: a geometric decay; " + HEALTHY),
     "depth, surely": Threshold(1e-9, "below float32's 2^-23 of the last layer's gradient twice over"),
     "explosion": Threshold(1e3, "Pascanu, Mikolov, Bengio 2013; " + HEALTHY),

@@ -24,9 +24,9 @@ def deep_sigmoid(ill: bool) -> GradientMonitor:
         if isinstance(module, nn.Linear):
             nn.init.kaiming_normal_(module.weight) if not ill else nn.init.xavier_normal_(module.weight)
             nn.init.zeros_(module.bias)
-    x = torch.randn(128, 16)
+    x = torch.randn(64, 16)
     y = (x[:, 0] > 0).long()
-    return train(net, sgd(net, 0.05), lambda: nn.functional.cross_entropy(net(x), y), steps=60)
+    return train(net, sgd(net, 0.05), lambda: nn.functional.cross_entropy(net(x), y), steps=30)
 
 
 @patient(GROUP, "explosion-depth", "0")
@@ -38,7 +38,7 @@ def deep_and_loud(ill: bool) -> GradientMonitor:
         nn.init.normal_(linear.weight, std=(3.0 if ill else 1.0) * math.sqrt(2 / 32))
     net = nn.Sequential(*layers, nn.Linear(32, 1))
     x = torch.randn(64, 32)
-    return train(net, sgd(net, 1e-3), lambda: (net(x) - x[:, :1]).square().mean(), steps=40)
+    return train(net, sgd(net, 1e-3), lambda: (net(x) - x[:, :1]).square().mean(), steps=20)
 
 
 @patient(GROUP, "forget-gate", "lstm")
@@ -99,7 +99,7 @@ def recurrence_without_bound(ill: bool) -> GradientMonitor:
         y = (x[:, :, 0] * x[:, :, 1]).sum(0)[:, None]
         return (head(rnn(x)[0][-1]) - y).square().mean()
 
-    return train(net, sgd(net, 2e-2 if ill else 3e-3), loss, steps=60, clip=None if ill else 1.0)
+    return train(net, sgd(net, 2e-2 if ill else 3e-3), loss, steps=25, clip=None if ill else 1.0)
 
 
 @patient(GROUP, "growing-stream", "0")
@@ -118,4 +118,4 @@ def stream_grows(ill: bool) -> GradientMonitor:
 
     net = nn.Sequential(*(Block(1.0 if ill else 64**-0.5) for _ in range(64)), nn.LayerNorm(16), nn.Linear(16, 4))
     x, y = torch.randn(32, 16), torch.randint(0, 4, (32,))
-    return train(net, sgd(net, 1e-2), lambda: nn.functional.cross_entropy(net(x), y), steps=8)
+    return train(net, sgd(net, 1e-2), lambda: nn.functional.cross_entropy(net(x), y), steps=4)
