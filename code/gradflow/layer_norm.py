@@ -46,37 +46,51 @@ def layer_norm_jacobian(x: Tensor, eps: float = 0.0) -> Tensor:
     return (identity - 1 / size - torch.outer(normalized, normalized) / size) / s
 
 
-def gradient_growth(activation: Callable[[Tensor], Tensor], layer_norm: str, sigma: float = 1.0) -> float:
+def gradient_growth(
+    activation: Callable[[Tensor], Tensor],
+    layer_norm: str,
+    sigma: float = 1.0,
+    *,
+    bias: float = 0.0,
+    centered: bool = True,
+) -> float:
     """Factor of the mean squared gradient per layer, from output to input, in a wide random network.
 
-    The weights are N(0, sigma²/D). After the activation: χ = E ψ'(Z)² / Var ψ(Z) with ψ(z) = activation(sigma z),
-    at least 1 by the Gaussian Poincaré inequality. Before it: χ = E φ'(Z)² / E φ(Z)²; sigma cancels.
+    The weights are N(0, sigma²/D), the biases N(0, bias²), τ² = sigma² + bias². After the activation
+    χ = sigma² E f'(τZ)² / Var f(τZ), at least 1 without biases by the Gaussian Poincaré inequality; before it
+    χ = sigma² E f'(Z)² / (sigma² E f(Z)² + bias²).
     Mean field: the width is infinite and the weights of the backward pass are taken as independent
     of the forward pass.
 
     Args:
-        activation: elementwise function of a float64 tensor, differentiable almost everywhere.
+        activation: elementwise function f of a float64 tensor, differentiable almost everywhere.
         layer_norm: ``"after"`` or ``"before"`` the activation.
         sigma: positive scale of the weights.
+        bias: scale of the biases.
+        centered: False divides by the root mean square and subtracts no mean (RMSNorm): E f² takes the place of Var f.
 
     Returns:
         χ. The gradient's norm grows by √χ a layer.
 
     Raises:
-        ValueError: ``layer_norm`` is unknown, ``sigma`` is not positive, or the activation is constant.
+        ValueError: ``layer_norm`` is unknown, ``sigma`` is not positive, ``bias`` not finite, or the activation is
+            constant.
 
     Source: our own derivation; the inequality is due to Nash 1958.
     """
     if layer_norm not in ("after", "before"):
         raise ValueError(f'layer_norm: expected "after" or "before", got {layer_norm!r}')
-    scale = require_positive("sigma", sigma) if layer_norm == "after" else 1.0
-    a = (scale * GAUSSIAN_NODES).requires_grad_()
+    weights, biases = require_positive("sigma", sigma) ** 2, require_number("bias", bias) ** 2
+    spread = (weights + biases) ** 0.5 if layer_norm == "after" else 1.0
+    a = (spread * GAUSSIAN_NODES).requires_grad_()
     value = activation(a)
     (slope,) = torch.autograd.grad(value.sum(), a)
     value = value.detach()
     signal = (GAUSSIAN_WEIGHTS * value.square()).sum()
-    if layer_norm == "after":
+    if layer_norm == "before":
+        signal = weights * signal + biases
+    elif centered:
         signal = signal - (GAUSSIAN_WEIGHTS * value).sum().square()
     if signal <= 0:
         raise ValueError("activation: expected a function that is not constant, got one without variance")
-    return float((GAUSSIAN_WEIGHTS * (scale * slope).square()).sum() / signal)
+    return float(weights * (GAUSSIAN_WEIGHTS * slope.square()).sum() / signal)

@@ -57,16 +57,22 @@ def orthogonal_weights(depth: int, width: int, gain: float = 1.0, *, generator: 
     return weights
 
 
+Normalization = type[nn.LayerNorm] | type[nn.RMSNorm]
+
+
 def deep_network(
-    weights: Tensor, activation: Callable[[], nn.Module] | None = None, layer_norm: str | None = None
+    weights: Tensor,
+    activation: Callable[[], nn.Module] | None = None,
+    layer_norm: str | None = None,
+    normalization: Normalization = nn.LayerNorm,
 ) -> nn.Sequential:
     """Linear layers in a row, each followed by the activation and, if asked, by layer normalization.
 
     Args:
         weights: ``(L, D, D)``, copied.
         activation: makes the nonlinearity, for example ``nn.ReLU``; ``None`` keeps the layer linear.
-        layer_norm: ``"before"`` or ``"after"`` the activation; ``None`` for none. The normalization
-            has no trainable parameters.
+        layer_norm: ``"before"`` or ``"after"`` the activation; ``None`` for none.
+        normalization: its kind, made without trainable parameters.
 
     Raises:
         ValueError: ``weights`` is not a finite float tensor ``(L, D, D)``, or ``layer_norm`` is unknown.
@@ -78,11 +84,11 @@ def deep_network(
     for weight in weights:
         layers.append(_linear(weight))
         if layer_norm == "before":
-            layers.append(_normalization(weight))
+            layers.append(normalization(len(weight), elementwise_affine=False))
         if activation is not None:
             layers.append(activation())
         if layer_norm == "after":
-            layers.append(_normalization(weight))
+            layers.append(normalization(len(weight), elementwise_affine=False))
     return nn.Sequential(*layers)
 
 
@@ -114,31 +120,37 @@ def residual_network(
     activation: Callable[[], nn.Module] | None = None,
     scale: float = 1.0,
     layer_norm: str | None = None,
+    output_weights: Tensor | None = None,
 ) -> nn.Sequential:
-    """Blocks ``x + scale * activation(W x)`` in a row.
+    """Blocks ``x + scale * activation(W x)`` in a row, or ``x + scale * U activation(W x)``.
 
     Args:
         weights: ``(L, D, D)``, copied.
         activation: makes the nonlinearity of the branch; ``None`` keeps it linear.
         scale: factor of every branch.
+        output_weights: matrices U that end the branches, ``(L, D, D)``, copied; None ends them with the activation.
         layer_norm: ``"pre"`` normalizes the input of the branch, ``"post"`` the sum; ``None`` neither.
 
     Raises:
-        ValueError: ``weights`` is not a finite float tensor ``(L, D, D)``, ``scale`` is not finite,
-            or ``layer_norm`` is unknown.
+        ValueError: ``weights`` is not a finite float tensor ``(L, D, D)``, ``output_weights`` is not one of the same
+            shape, ``scale`` is not finite, or ``layer_norm`` is unknown.
 
     Source: He et al. 2016 (residual connections), Xiong et al. 2020 (pre- and post-normalization).
     """
     _require_weights(weights)
     if layer_norm not in (None, "pre", "post"):
         raise ValueError(f'layer_norm: expected "pre", "post" or None, got {layer_norm!r}')
+    if output_weights is not None and require_square("output_weights", output_weights).shape != weights.shape:
+        raise ValueError(f"output_weights: expected {tuple(weights.shape)}, got {tuple(output_weights.shape)}")
     require_number("scale", scale)
     layers: list[nn.Module] = []
-    for weight in weights:
+    for index, weight in enumerate(weights):
         branch: list[nn.Module] = [_normalization(weight)] if layer_norm == "pre" else []
         branch.append(_linear(weight))
         if activation is not None:
             branch.append(activation())
+        if output_weights is not None:
+            branch.append(_linear(output_weights[index]))
         layers.append(ResidualBlock(nn.Sequential(*branch), scale))
         if layer_norm == "post":
             layers.append(_normalization(weight))

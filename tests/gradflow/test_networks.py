@@ -56,30 +56,33 @@ def test_deep_linear_with_the_same_generator_state_is_the_same_network():
     assert all(torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True))
 
 
+@pytest.mark.parametrize("kind", [nn.LayerNorm, nn.RMSNorm])
 @pytest.mark.parametrize("place", ["before", "after"])
-def test_layer_norm_stands_before_or_after_the_activation(g, place):
+def test_normalization_stands_before_or_after_the_activation(g, place, kind):
     weights = gaussian_weights(2, 8, 3.0, generator=g)
     x = torch.randn(3, 8, generator=g)
-    normalize = nn.LayerNorm(8, elementwise_affine=False)
+    normalize = kind(8, elementwise_affine=False)
     expected = x
     for weight in weights:
         a = expected @ weight.T
         expected = normalize(a).relu() if place == "before" else normalize(a.relu())
-    torch.testing.assert_close(deep_network(weights, nn.ReLU, layer_norm=place)(x), expected)
+    torch.testing.assert_close(deep_network(weights, nn.ReLU, place, kind)(x), expected)
 
 
+@pytest.mark.parametrize("outer", [False, True])
 @pytest.mark.parametrize("norm", [None, "pre", "post"])
-def test_residual_blocks_add_the_scaled_branch(g, norm):
+def test_residual_blocks_add_the_scaled_branch(g, norm, outer):
     weights = gaussian_weights(2, 8, generator=g)
+    ends = gaussian_weights(2, 8, generator=g) if outer else None
     x = torch.randn(3, 8, generator=g)
     normalize = nn.LayerNorm(8, elementwise_affine=False)
     expected = x
-    for weight in weights:
+    for weight, end in zip(weights, torch.eye(8).expand(2, 8, 8) if ends is None else ends, strict=True):
         branch_input = normalize(expected) if norm == "pre" else expected
-        expected = expected + 0.5 * torch.tanh(branch_input @ weight.T)
+        expected = expected + 0.5 * torch.tanh(branch_input @ weight.T) @ end.T
         if norm == "post":
             expected = normalize(expected)
-    torch.testing.assert_close(residual_network(weights, nn.Tanh, scale=0.5, layer_norm=norm)(x), expected)
+    torch.testing.assert_close(residual_network(weights, nn.Tanh, 0.5, norm, ends)(x), expected)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +100,7 @@ def test_residual_blocks_add_the_scaled_branch(g, norm):
         (lambda g: deep_network(torch.ones(2, 4, 4), layer_norm="last"), "layer_norm"),
         (lambda g: residual_network(torch.ones(2, 4, 4), scale=torch.inf), "scale"),
         (lambda g: residual_network(torch.ones(2, 4, 4), layer_norm="before"), "layer_norm"),
+        (lambda g: residual_network(torch.ones(2, 4, 4), output_weights=torch.ones(2, 3, 3)), "output_weights"),
     ],
 )
 def test_bad_arguments_are_named(g, make, argument):

@@ -13,6 +13,7 @@ from gradflow.experiments.normalization import (
     normalized_recurrence,
     normalized_relu_recurrence,
     residual_product,
+    residual_singular_values,
     train_deep,
 )
 from gradflow.layer_norm import gradient_growth, layer_norm_jacobian
@@ -98,6 +99,36 @@ def test_normalization_in_a_recurrent_network_keeps_the_state_and_loses_the_grad
     assert gradient[:, -1].median().item() == pytest.approx(-15 * math.log10(1 + noise**2), rel=0.06)
 
 
+def test_biases_make_normalization_after_relu_lose_the_gradient():
+    predicted = math.sqrt(gradient_growth(torch.relu, "after", bias=1.0))
+    assert predicted == pytest.approx(math.sqrt(math.pi / (math.pi - 1) / 2), rel=1e-6) and predicted < 0.9
+    measured = measured_growth(nn.ReLU, "after", bias=1.0, width=256, depth=10).median().item()
+    assert measured == pytest.approx(predicted, rel=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 2.0])
+def test_growth_with_biases_is_at_least_the_share_of_the_weights(sigma):
+    for function, _ in PAIRS:
+        assert gradient_growth(function, "after", sigma, bias=1.0) > sigma**2 / (sigma**2 + 1)
+    assert gradient_growth(torch.relu, "before", sigma, bias=1.0) == pytest.approx(sigma**2 / (sigma**2 + 2), rel=1e-6)
+
+
+def test_it_is_the_subtraction_of_the_mean_that_explodes():
+    assert gradient_growth(torch.relu, "after", centered=False) == pytest.approx(1, rel=1e-6)
+    rms, layer = (
+        measured_growth(nn.ReLU, "after", normalization=kind, width=256, depth=10).median().item()
+        for kind in (nn.RMSNorm, nn.LayerNorm)
+    )
+    assert rms == pytest.approx(1, abs=0.03) and layer > 1.17
+
+
+def test_a_quiet_input_leaves_torchs_layer_norm_shorter():
+    x = vector(512)
+    x = 1e-3 * (x - x.mean()) / x.std(correction=0)
+    length = nn.functional.layer_norm(x, x.shape).norm() / math.sqrt(512)
+    assert length.item() == pytest.approx(1 / math.sqrt(11), rel=1e-6)
+
+
 @pytest.mark.parametrize("noise", [0.1, 1 / math.sqrt(math.pi - 1), 2.0])
 def test_loudness_decides_whether_a_normalized_relu_network_explodes(noise):
     expected = 12.5 * math.log10(math.pi / (math.pi - 1) / (1 + noise**2))
@@ -105,19 +136,33 @@ def test_loudness_decides_whether_a_normalized_relu_network_explodes(noise):
     assert measured == pytest.approx(expected, abs=0.6)
 
 
-def test_gradient_of_the_normalized_relu_network_is_autograd():
+def test_the_usual_place_before_the_activation_does_not_explode():
+    quiet, middle = (
+        normalized_relu_recurrence(noise, "before", distance=50, width=96).median().item()
+        for noise in (0.1, 1 / math.sqrt(math.pi - 1))
+    )
+    assert quiet < 1.5 < normalized_relu_recurrence(0.1, "after", distance=50, width=96).median().item() - 1
+    assert middle == pytest.approx(-25 * math.log10(1 + 2 / (math.pi - 1)), abs=1)
+
+
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_gradient_of_the_normalized_relu_network_is_autograd(place):
     generator = torch.Generator().manual_seed(0)
     W = gaussian_weights(1, 12, generator=generator)[0].double()
     h = torch.randn(12, generator=generator, dtype=torch.float64)
     u = [0.5 * torch.randn(12, generator=generator, dtype=torch.float64) for _ in range(4)]
 
+    def normalize(a):
+        return nn.functional.layer_norm(a, (12,), eps=0)
+
     def run(h):
         for u_t in u:
-            h = nn.functional.layer_norm((W @ h + u_t).relu(), (12,), eps=0)
+            a = W @ h + u_t
+            h = normalize(a.relu()) if place == "after" else normalize(a).relu()
         return h
 
     size = torch.autograd.functional.jacobian(run, h).norm() / math.sqrt(12)
-    measured = normalized_relu_recurrence(0.5, distance=4, width=12, seeds=1)
+    measured = normalized_relu_recurrence(0.5, place, distance=4, width=12, seeds=1)
     torch.testing.assert_close(measured, size.log10()[None])
 
 
@@ -135,34 +180,104 @@ def test_mean_square_of_the_residual_product_is_exact():
     assert (P.square().sum((1, 2)) / 3).mean().item() == pytest.approx(4, rel=0.02)
 
 
-def make(width, sigma=2**0.5, depth=30, **options):
+def make(width, sigma=2**0.5, depth=30, activation=nn.ReLU, outer=False, **options):
     def build(generator):
         weights = gaussian_weights(depth, width, sigma, generator=generator)
-        return (residual_network if "scale" in options else deep_network)(weights, nn.ReLU, **options)
+        if outer:
+            options["output_weights"] = gaussian_weights(depth, width, generator=generator)
+        return (residual_network if "scale" in options else deep_network)(weights, activation, **options)
 
     return build
 
 
-def test_pre_norm_grows_as_a_power_and_post_norm_exponentially():
-    v = 1 - 1 / math.pi
-    pre = 0.5 * sum(math.log10(1 + 1 / (1 + v * (layer - 1))) for layer in range(2, 41))
-    post = 0.5 * 39 * math.log10(2 / (1 + v))
-    measured = [
-        median_growth(make(256, depth=40, scale=1.0, layer_norm=kind), 256, seeds=5).backward
-        for kind in ("pre", "post")
+@pytest.mark.parametrize("outer", [True, False])
+def test_moments_of_a_branch_are_those_of_the_theorem_and_of_the_proposition(outer):
+    """D = 4, 400 000 branches: means of F(h), of F'(h) v and of its square, by hand."""
+    g = torch.Generator().manual_seed(0)
+    D, n = 4, 400_000
+    h, v = torch.tensor([0.3, -1.2, 0.5, 2.0]), torch.tensor([1.0, 0.4, -0.7, 0.2])
+    W, U = torch.randn(2, n, D, D, generator=g)
+    W, U = W * math.sqrt(2 / D), U / math.sqrt(D)
+    a = W @ h
+    value, slope = a.relu(), (a > 0) * (W @ v)
+    if outer:
+        value, slope = (U @ value.unsqueeze(-1)).squeeze(-1), (U @ slope.unsqueeze(-1)).squeeze(-1)
+    mean = 0 if outer else h.norm() / math.sqrt(math.pi * D)
+    tilt = 0 if outer else (h @ v) / h.norm() / math.sqrt(math.pi * D)
+    torch.testing.assert_close(value.mean(0), mean * torch.ones(D), atol=0.01, rtol=0)
+    torch.testing.assert_close(slope.mean(0), tilt * torch.ones(D), atol=0.01, rtol=0)
+    assert value.square().sum(1).mean().item() == pytest.approx(h.square().sum().item(), rel=0.01)
+    assert slope.square().sum(1).mean().item() == pytest.approx(v.square().sum().item(), rel=0.01)
+
+
+def test_a_branch_that_ends_in_relu_defeats_the_factor_of_the_root_of_the_depth():
+    depth, width = 200, 64
+    real, cut = (
+        median_growth(make(width, depth=depth, scale=depth**-0.5, outer=outer), width, seeds=3, every=1 + outer)
+        for outer in (True, False)
+    )
+    assert abs(real.forward) < 0.6 and abs(real.backward) < 0.6
+    assert cut.forward > 2 and cut.backward > 1
+    bounded = median_growth(make(width, depth=depth, scale=1 / depth), width, seeds=3)
+    assert bounded.forward < math.log10(math.e)
+
+
+def test_bounds_of_the_proposition_on_branches_that_end_in_relu():
+    width, depth, alpha = 32, 20, 0.3
+    sizes = []
+    for seed in range(40):
+        network = make(width, depth=depth, scale=alpha)(torch.Generator().manual_seed(seed))
+        sizes.append(network(torch.ones(1, width) / math.sqrt(width)).norm().item())
+    mean = sum(sizes) / len(sizes)
+    assert alpha / math.sqrt(math.pi) * (1 + alpha / math.sqrt(math.pi)) ** (depth - 1) < mean < (1 + alpha) ** depth
+
+
+def test_identity_in_the_jacobian_does_not_keep_every_direction():
+    values = residual_singular_values(depth=60, width=32, seeds=3)
+    assert values[:, 0].min() > 6 and values[:, -1].max() < -10
+    assert ((values < -3).double().mean(1) > 0.15).all()
+
+
+def test_pre_norm_grows_as_a_power_and_post_norm_as_the_branch_decides():
+    z = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)).sigmoid()
+    v_sigmoid, w_sigmoid = z.square().mean().item(), (z * (1 - z)).square().mean().item()
+    branches = [
+        ({"outer": True}, 1.0, 1.0),
+        ({"outer": False}, 1 - 1 / math.pi, 1.0),
+        ({"outer": True, "activation": nn.Sigmoid, "sigma": 1.0}, v_sigmoid, w_sigmoid),
     ]
-    assert measured == pytest.approx([pre, post], abs=0.2)
+    post = []
+    for options, v, w in branches:
+        expected = {
+            "pre": 0.5 * sum(math.log10(1 + w / (1 + v * block)) for block in range(1, 40)),
+            "post": 0.5 * 39 * math.log10((1 + w) / (1 + v)),
+        }
+        for kind, growth in expected.items():
+            network = make(128, depth=40, scale=1.0, layer_norm=kind, **options)
+            measured = median_growth(network, 128, seeds=4, every=1 + options["outer"]).backward
+            assert measured == pytest.approx(growth, abs=0.4)
+        post.append(measured)
+    assert post[2] < -1 < -0.6 < post[0] < 0.6 < 1 < post[1]
+
+
+def trained(width, layer_norm, **options):
+    """How many of three networks fit random labels."""
+    losses = train_deep(make(width, layer_norm=layer_norm, **options), width=width, seeds=3)[..., -1]
+    return (losses < math.log(2) / 2).any(1).sum().item()
 
 
 def test_pre_norm_trains_and_norm_after_relu_does_not():
-    pre = train_deep(make(16, scale=1.0, layer_norm="pre"), width=16, steps=60)[..., -1]
-    after = train_deep(make(16, layer_norm="after"), width=16, steps=60)[..., -1]
-    half = math.log(2) / 2
-    assert (pre < half).any(1).sum() >= 4 and (after < half).any(1).sum() == 0
+    assert trained(16, "pre", scale=1.0, outer=True) == 3 and trained(16, "after") == 0
+
+
+def test_an_even_gradient_is_neither_enough_nor_needed():
+    """Post-LN: with real branches even and untrained, with branches that end in ReLU growing and trained."""
+    real, cut = (trained(32, "post", scale=1.0, depth=50, outer=outer) for outer in (True, False))
+    assert real <= 1 and cut >= 2
 
 
 def test_residual_network_without_norm_diverges():
-    losses = train_deep(make(16, scale=1.0, depth=50), width=16, steps=20)
+    losses = train_deep(make(16, scale=1.0, depth=50, outer=True), width=16, steps=20)
     assert losses[..., -1].isnan().all(1).sum() >= 4
 
 
@@ -184,7 +299,7 @@ def test_training_all_at_once_equals_training_alone():
 
 def test_deep_relu_networks_flatten_their_inputs_and_pre_norm_does_not():
     flat = effective_dimension(make(32, layer_norm="before", depth=50))
-    kept = effective_dimension(make(32, scale=1.0, layer_norm="pre", depth=50))
+    kept = effective_dimension(make(32, scale=1.0, layer_norm="pre", depth=50, outer=True))
     assert flat < 4 and kept > 6
 
 
@@ -197,6 +312,8 @@ def test_deep_relu_networks_flatten_their_inputs_and_pre_norm_does_not():
         (lambda: layer_norm_jacobian(torch.randn(3), eps=-1.0), "eps"),
         (lambda: gradient_growth(torch.relu, "inside"), "layer_norm"),
         (lambda: gradient_growth(torch.relu, "after", 0.0), "sigma"),
+        (lambda: gradient_growth(torch.relu, "after", bias=math.inf), "bias"),
+        (lambda: normalized_relu_recurrence(0.1, "inside"), "layer_norm"),
         (lambda: gradient_growth(lambda a: 0 * a + 1, "after"), "not constant"),
     ],
 )

@@ -10,29 +10,34 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from gradflow._validation import require_count, require_number
-from gradflow.jacobians import state_jacobians, step_jacobian
+from gradflow.jacobians import log_singular_values, state_jacobians, step_jacobian
 from gradflow.layer_norm import layer_norm_jacobian
-from gradflow.networks import deep_network, gaussian_weights, orthogonal_weights
+from gradflow.networks import Normalization, deep_network, gaussian_weights, orthogonal_weights
 from gradflow.profile import layer_gradient_norms
 
 
 def measured_growth(
     activation: Callable[[], nn.Module],
     layer_norm: str,
-    sigma: float = 1.0,
+    *,
+    normalization: Normalization = nn.LayerNorm,
+    bias: float = 0.0,
     width: int = 512,
     depth: int = 16,
     seeds: int = 5,
 ) -> Tensor:
-    """Growth of the gradient's norm per layer, from output to input, in Gaussian networks.
+    """Growth of the gradient's norm per layer, from output to input, in Gaussian networks of weights N(0, 1/width).
 
     The first layer is left out: its input is not normalized. Batch of 8 inputs, a random linear loss.
 
     Args:
         activation: makes the nonlinearity, for example ``nn.ReLU``.
         layer_norm: ``"after"`` or ``"before"`` the activation.
-        sigma: weights are N(0, sigma²/width).
-        width, depth, seeds: size of the experiment; depth at least 3.
+        normalization: its kind.
+        bias: biases are N(0, bias²); none at 0.
+        width: number of units of a layer.
+        depth: number of layers, at least 3.
+        seeds: number of networks.
 
     Returns:
         (seeds,) geometric means over layers 2 … depth.
@@ -41,8 +46,12 @@ def measured_growth(
     growth = []
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
-        network = deep_network(gaussian_weights(depth, width, sigma, generator=generator), activation, layer_norm)
+        weights = gaussian_weights(depth, width, generator=generator)
+        network = deep_network(weights, activation, layer_norm, normalization)
         x, direction = torch.randn(2, 8, width, generator=generator)
+        for layer in network.modules():
+            if bias and isinstance(layer, nn.Linear):
+                layer.bias = nn.Parameter(bias * torch.randn(width, generator=generator))
         deltas = layer_gradient_norms(network, x, _projection(direction)).deltas
         growth.append((deltas[1] / deltas[-1]) ** (1 / (depth - 2)))
     return torch.stack(growth)
@@ -94,13 +103,19 @@ def normalized_recurrence(
     return torch.stack(sizes), torch.stack(gradients), torch.stack(bounds)
 
 
-def normalized_relu_recurrence(noise: float, distance: int = 50, width: int = 128, seeds: int = 5) -> Tensor:
-    """Gradient over ``distance`` steps of ``h_t = LN(ReLU(W h_{t-1} + u_t))``, one W ~ N(0, 1/width), u ~ N(0, noise²).
+def normalized_relu_recurrence(
+    noise: float, layer_norm: str = "after", distance: int = 50, width: int = 128, seeds: int = 5
+) -> Tensor:
+    """Gradient over ``distance`` steps of a ReLU network with one W ~ N(0, 1/width) and inputs u ~ N(0, noise²).
+
+    ``h_t = LN(ReLU(W h_{t-1} + u_t))`` or, with the normalization before, ``h_t = ReLU(LN(W h_{t-1} + u_t))``.
 
     Returns:
         log10 of ‖∂h_T/∂h_0‖_F/√width, (seeds,).
     """
     require_number("noise", noise)
+    if layer_norm not in ("after", "before"):
+        raise ValueError(f'layer_norm: expected "after" or "before", got {layer_norm!r}')
     sizes = []
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
@@ -109,17 +124,31 @@ def normalized_relu_recurrence(noise: float, distance: int = 50, width: int = 12
         product = torch.eye(width, dtype=torch.float64)
         for _ in range(distance):
             a = W @ h + noise * torch.randn(width, generator=generator, dtype=torch.float64)
-            product = layer_norm_jacobian(a.relu()) @ step_jacobian(W, (a > 0).double()) @ product
-            h = nn.functional.layer_norm(a.relu(), (width,), eps=0)
+            if layer_norm == "after":
+                product = layer_norm_jacobian(a.relu()) @ (step_jacobian(W, (a > 0).double()) @ product)
+                h = _normalized(a.relu())
+            else:
+                product = step_jacobian(layer_norm_jacobian(a), (_normalized(a) > 0).double()) @ (W @ product)
+                h = _normalized(a).relu()
         sizes.append((product.norm() / math.sqrt(width)).log10())
     return torch.stack(sizes)
+
+
+def residual_singular_values(depth: int = 100, width: int = 64, seeds: int = 5) -> Tensor:
+    """log10 of all singular values of (I + W_L) … (I + W_1), W ~ N(0, 1/width): (seeds, width), largest first."""
+    values = []
+    for seed in range(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        factors = torch.eye(width) + gaussian_weights(depth, width, generator=generator)
+        values.append(log_singular_values(factors, torch.ones(depth, width)) / math.log(10))
+    return torch.stack(values)
 
 
 def train_deep(
     make: Callable[[Generator], nn.Sequential],
     width: int = 32,
     seeds: int = 5,
-    rates: tuple[float, ...] = (0.01, 0.1),
+    rates: tuple[float, ...] = (0.001, 0.01, 0.1),
     steps: int = 60,
 ) -> Tensor:
     """Fit 32 random labels with deep networks and plain gradient descent, all seeds and step sizes at once.
@@ -129,8 +158,10 @@ def train_deep(
 
     Args:
         make: builds a network ``(B, width) -> (B, width)`` from a generator.
-        width, seeds, steps: size of the experiment.
+        width: number of units of a layer.
+        seeds: number of networks.
         rates: step sizes tried for every seed.
+        steps: number of steps.
 
     Returns:
         Loss (seeds, len(rates), steps) in nats, nan from the step at which a network diverged.
@@ -176,6 +207,10 @@ def effective_dimension(make: Callable[[Generator], nn.Module], width: int = 32,
         energy = torch.linalg.svdvals(outputs - outputs.mean(0)).square()
         dimensions.append(energy.sum() ** 2 / energy.square().sum())
     return float(torch.stack(dimensions).median())
+
+
+def _normalized(x: Tensor) -> Tensor:
+    return nn.functional.layer_norm(x, x.shape, eps=0)
 
 
 def _projection(direction: Tensor) -> Callable[[Tensor], Tensor]:
