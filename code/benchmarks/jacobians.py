@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py            # everything, several minutes
     OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py --quick    # D = 64, T = 50 and 200, seconds
-    OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py --record code/gradflow/experiments/jacobian_benchmark.json
-                                                                     # for the table of the chapter
+    OMP_NUM_THREADS=1 python code/benchmarks/jacobians.py --record FILE    # for the table of the chapter, whose
+                                      # FILE is code/gradflow/experiments/jacobian_products/benchmark.json
 
 The network is h_t = f(W h_{t-1} + x_t) in float32 with Gaussian W (gain 1 for tanh, sqrt 2 for ReLU) and noise x_t.
 Methods take turns within each round, so that a load on the machine meets all of them. Times are CPU time on one
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from gradflow.jacobians import log_singular_values, scaled_jacobian_product
+from gradflow.recurrent import driven_run
 
 ACTIVATIONS = {"tanh": (torch.tanh, 1.0), "relu": (torch.relu, math.sqrt(2))}
 OURS, LIMIT = "scaled product (gradflow)", "bare matrix products (limit)"
@@ -34,15 +35,12 @@ OURS, LIMIT = "scaled product (gradflow)", "bare matrix products (limit)"
 
 def network(D: int, T: int, activation: str, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
     """W (D, D), inputs (T, D) and the slopes (T, D) along the trajectory that starts at zero."""
-    f, gain = ACTIVATIONS[activation]
+    _, gain = ACTIVATIONS[activation]
     generator = torch.Generator().manual_seed(D + T)
     W = (gain / math.sqrt(D) * torch.randn(D, D, generator=generator)).to(dtype)
     inputs = (0.5 * torch.randn(T, D, generator=generator)).to(dtype)
-    h, slopes = torch.zeros(D, dtype=dtype), []
-    for x in inputs:
-        h = f(W @ h + x)
-        slopes.append(1 - h**2 if activation == "tanh" else (h > 0).to(dtype))
-    return W, inputs, torch.stack(slopes)
+    _, slopes = driven_run(W, inputs, activation)
+    return W, inputs, slopes
 
 
 def plain_product(W: Tensor, slopes: Tensor) -> Tensor:
