@@ -53,12 +53,12 @@ def plain_product(W: Tensor, slopes: Tensor) -> Tensor:
 
 def exact_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     """Of Frobenius norm 1, and the logarithm of its scale."""
-    P, log_scale = torch.eye(len(W), dtype=W.dtype), torch.zeros((), dtype=W.dtype)
+    P, log_norm = torch.eye(len(W), dtype=W.dtype), torch.zeros((), dtype=W.dtype)
     for s in slopes:
         P = torch.diag(s) @ W @ P
         norm = torch.linalg.matrix_norm(P)
-        P, log_scale = P / norm, log_scale + norm.log()
-    return P, log_scale
+        P, log_norm = P / norm, log_norm + norm.log()
+    return P, log_norm
 
 
 def bare_products(Q: Tensor, T: int) -> Tensor:
@@ -92,10 +92,10 @@ def methods(W: Tensor, inputs: Tensor, slopes: Tensor, activation: str) -> dict[
 def relative_error(result: object, exact: tuple[Tensor, Tensor]) -> float:
     """Relative to the exact product; 1 where nothing is left of it."""
     P_exact, log_exact = exact
-    P, log_scale = result if isinstance(result, tuple) else (result, torch.zeros(()))
+    P, log_norm = result if isinstance(result, tuple) else (result, torch.zeros(()))
     if P.count_nonzero() == 0:
         return 1.0
-    return float(torch.linalg.matrix_norm(P.double() * torch.exp(log_scale - log_exact) - P_exact))
+    return float(torch.linalg.matrix_norm(P.double() * torch.exp(log_norm - log_exact) - P_exact))
 
 
 def cpu_seconds(call: Callable[[], object], at_least: float = 0.05) -> float:

@@ -52,7 +52,8 @@ COLUMNS = ["first", "html", "later", "paint", "formulas", "blocked", "shift", "n
 
 OBSERVE = """
 window.seen = {paint: 0, formulas: 0, blocked: 0, shift: 0};
-const watch = (type, act) => new PerformanceObserver((list) => list.getEntries().forEach(act)).observe({type, buffered: true});
+const watch = (type, act) =>
+  new PerformanceObserver((list) => list.getEntries().forEach(act)).observe({type, buffered: true});
 watch("largest-contentful-paint", (entry) => { seen.paint = entry.startTime; });
 watch("longtask", (entry) => { seen.blocked += Math.max(0, entry.duration - 50); });
 watch("layout-shift", (entry) => { if (!entry.hadRecentInput) seen.shift += entry.value; });

@@ -29,8 +29,8 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         slopes: ``(T, D)`` or ``(T, B, D)``.
 
     Returns:
-        ``P``, ``(D, D)`` or ``(B, D, D)``, of Frobenius norm 1 (or zero), and ``log_scale``, ``()`` or ``(B,)``, in
-        float64: the true product is ``exp(log_scale) * P``.
+        ``P``, ``(D, D)`` or ``(B, D, D)``, of Frobenius norm 1 (or zero), and ``log_norm``, ``()`` or ``(B,)``, in
+        float64: the true product is ``exp(log_norm) * P``.
     """
     T, D = slopes.shape[0], slopes.shape[-1]
     sizes = float(torch.linalg.matrix_norm(W).max()), max(abs(float(slope)) for slope in torch.aminmax(slopes))
@@ -39,8 +39,8 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         count = 8 * max(1, round(8 * D / T))  # so many directions usually part within the first third of the factors
         try:
             if 3 * count <= D:
-                P, log_scale = _low_rank_product(W, slopes, count, every)
-                return P.clone(), log_scale.clone()  # tensors made in inference mode could not meet autograd later
+                P, log_norm = _low_rank_product(W, slopes, count, every)
+                return P.clone(), log_norm.clone()  # tensors made in inference mode could not meet autograd later
         except _DigitsLostError:
             pass
         try:
@@ -93,7 +93,7 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
     slopes_back = torch.cat((slopes[: n - 1].flip(0), torch.ones_like(slopes[:1])))
     origins = _apply(image * slopes[n - 1], backward[:n][::-1], slopes_back, every, norms)[..., :-1, :]
     directions, image_of_last = image.split((count - 1, 1), dim=-2)
-    scale = torch.exp(_log_scale(image_norms) - _log_scale(norms)).to(W.dtype)[..., None, None]
+    scale = torch.exp(_log_product(image_norms) - _log_product(norms)).to(W.dtype)[..., None, None]
     left_out = scale * image_of_last - random[-1:] @ origins.mT @ directions
 
     # The product is (basis @ rest)ᵀ without the last row of `rest`; `basis` is orthonormal.
@@ -111,26 +111,26 @@ def _low_rank_product(W: Tensor, slopes: Tensor, count: int, every: int) -> tupl
     left_out = torch.linalg.vector_norm(rest[..., -1, :], dim=-1) / log_norm.exp()
     if not float(left_out.max()) < 10 * negligible:
         raise _DigitsLostError
-    return P, _log_scale(norms) + log_norm
+    return P, _log_product(norms) + log_norm
 
 
 def _whole_product(W: Tensor, slopes: Tensor, every: int) -> tuple[Tensor, Tensor]:
     norms: list[Tensor] = []
     rest = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device).expand(*slopes.shape[1:], -1)
     rest = _apply(rest, per_step(W.mT.contiguous(), len(slopes)), slopes.unsqueeze(-2), every, norms)
-    return rest.mT, _log_scale(norms)
+    return rest.mT, _log_product(norms)
 
 
 def _careful_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     """In float64, with a division by the largest entry before and after every factor."""
     P = torch.eye(W.shape[-1], dtype=torch.float64, device=W.device)
-    log_scale = P.new_zeros(slopes.shape[1:-1])
+    total = P.new_zeros(slopes.shape[1:-1])
     for W_t, slope in zip(per_step(W.double(), len(slopes)), slopes.double(), strict=True):
         J, log_size = _divided_by_peak(slope.unsqueeze(-1) * W_t)
         P, log_peak = _divided_by_peak(J @ P)
-        log_scale = log_scale + log_size + log_peak
+        total = total + log_size + log_peak
     P, log_norm = _normalized(P)
-    return P.to(W.dtype), log_scale + log_norm
+    return P.to(W.dtype), total + log_norm
 
 
 def _divided_by_peak(A: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,7 +153,7 @@ def _apply(rest: Tensor, factors: Sequence[Tensor], slopes: Tensor, every: int, 
     return rest
 
 
-def _log_scale(norms: list[Tensor]) -> Tensor:
+def _log_product(norms: list[Tensor]) -> Tensor:
     steps = torch.stack(norms)[..., 0, 0]
     if not float(steps.min()) > _lowest(steps):  # on the way here `rest` may have been among the subnormal numbers
         raise _DigitsLostError

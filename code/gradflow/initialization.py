@@ -1,7 +1,5 @@
 """Initialisations of recurrent weights that ``torch.nn.init`` lacks.
 
-Public: ``identity_``, ``orthogonal_``, ``orthogonal_gates_``, ``forget_bias_``, ``chrono_``.
-
 All work in place and return their argument. Matrices may be stacked: ``(…, H, H)``. LSTM and GRU functions take
 ``torch.nn.LSTM`` and ``torch.nn.GRU`` as well as their parallel twins of ``gradflow.recurrent``: the parameters
 bear the same names, and leading dimensions are networks.

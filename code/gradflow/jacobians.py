@@ -14,9 +14,6 @@ Shared conventions:
 * Every single :math:`J_t` must fit into the range of its type; the product need not.
 * These are measurements: no graph is recorded (``step_jacobian`` and the closed formula aside).
 * Bad input raises ``ValueError`` naming the argument, what came and what was expected.
-
-Public names: :func:`step_jacobian`, :func:`scaled_jacobian_product`, :func:`vjp_log_norms`,
-:func:`log_singular_values`, :func:`lyapunov_spectrum`, :func:`gaussian_lyapunov_exponents`, :func:`bptt_terms`.
 """
 
 from __future__ import annotations
@@ -28,16 +25,6 @@ from torch import Tensor
 
 from gradflow._products import per_step, scaled_product
 from gradflow._validation import require_count, require_positive, require_square, require_tensor
-
-__all__ = [
-    "bptt_terms",
-    "gaussian_lyapunov_exponents",
-    "log_singular_values",
-    "lyapunov_spectrum",
-    "scaled_jacobian_product",
-    "step_jacobian",
-    "vjp_log_norms",
-]
 
 # Close singular values part slowly. After n polishing rounds the error of the logarithm is at most about 1/(2en).
 _POLISHING_ROUNDS = 40
@@ -85,8 +72,8 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
 
     Returns:
         ``P`` of shape ``(D, D)`` or ``(B, D, D)`` in the type of ``W``, of Frobenius norm 1 where ``T > 0`` (or zero),
-        and ``log_scale`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_scale) * P``. Where ``P`` is zero,
-        ``log_scale`` means nothing.
+        and ``log_norm`` of shape ``()`` or ``(B,)``: the true product is ``exp(log_norm) * P``. Where ``P`` is zero,
+        ``log_norm`` means nothing.
 
     Source of the low-rank form: Halko, Martinsson, Tropp, SIAM Review 53, 2011.
     """

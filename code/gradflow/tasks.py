@@ -1,8 +1,5 @@
 """Synthetic tasks whose answer needs a memory of known length, sampled for many networks at once.
 
-Public: ``adding_problem``, ``copy_memory``, ``copy_baseline``, ``temporal_order``, ``mean_squared_error``,
-``cross_entropy``, ``error_rate``, ``ADDING_BASELINE``, ``ORDER_BASELINE``.
-
 A sampler returns ``(x, y)``. ``x`` is ``(T, N, B, I)``: time, networks, batch, input features; every network
 gets sequences of its own. Sequences are fresh on every call, so a training batch is also an honest test batch.
 Tensors live on the generator's device. A loss takes the output of the networks and ``y`` and returns ``(N,)``,

@@ -34,7 +34,9 @@ def test_what_is_no_number_is_refused_and_the_fragment_to_blame_named(text: str,
 
 
 def test_examples_of_numbers_give_no_answer_away() -> None:
-    answers = [entry for entries in _registry.pages().values() for entry in entries if isinstance(entry, NumberCheck)]
+    answers = [
+        entry for entries in _registry.checks_by_page().values() for entry in entries if isinstance(entry, NumberCheck)
+    ]
     for text in EXAMPLES.split("; "):
         verdicts = [entry.judge(parse(text)) for entry in answers]
         assert not any(verdict.passed or verdict.close for verdict in verdicts), text

@@ -10,12 +10,12 @@ import pytest
 from chapter.exercise_source import Exercise, exercises_of_pages
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck
-from gradflow.exercises._registry import pages as registered
+from gradflow.exercises._registry import checks_by_page
 from tables import TABLES
 
 BOOK = Path(__file__).parents[2] / "book"
 EXERCISES = [(page, exercise) for page, entries in exercises_of_pages(BOOK).items() for exercise in entries]
-CHECKS = [(page, entry) for page, entries in registered().items() for entry in entries]
+CHECKS = [(page, entry) for page, entries in checks_by_page().items() for entry in entries]
 PREAMBLE = "import torch\nfrom torch import nn\nfrom gradflow.exercises import check, status\n"
 
 
@@ -36,7 +36,7 @@ def test_exercise_has_hint_answer_and_solution(page: str, item: Exercise) -> Non
 
 @each(EXERCISES)
 def test_exercise_has_its_checks_in_the_module_of_its_page(page: str, item: Exercise) -> None:
-    names = [entry.name for entry in registered().get(page, [])]
+    names = [entry.name for entry in checks_by_page().get(page, [])]
     assert item.checks and set(item.checks) <= set(names)
     assert all(name == item.name or name.startswith(f"{item.name}-") for name in item.checks)
 

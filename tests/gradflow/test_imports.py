@@ -1,5 +1,6 @@
 """What the core, the book's vocabulary and the checks may import."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,3 +42,9 @@ def test_the_core_needs_torch_alone():
 @pytest.mark.parametrize("name", ["numpy", "IPython", "tqdm", "gradflow.book.prose"])
 def test_the_test_above_would_see_another_dependency(name):
     assert f"{name.partition('.')[0]}" in run(BARE + f"import {name}\n").stderr
+
+
+def test_an_underscore_alone_says_what_is_private():
+    files = [path for path in Path(gradflow.__file__).parent.rglob("*.py") if path.stem != "__init__"]
+    lists = [path.name for path in files if re.search(r"^(Public|__all__)", path.read_text(encoding="utf-8"), re.M)]
+    assert lists == []

@@ -78,8 +78,8 @@ def test_scaled_product_is_the_jacobian_of_the_network():
         return h
 
     expected = torch.autograd.functional.jacobian(last_state, h0)
-    P, log_scale = scaled_jacobian_product(W, torch.stack(slopes))
-    torch.testing.assert_close(log_scale.exp() * P, expected, rtol=1e-12, atol=1e-14)
+    P, log_norm = scaled_jacobian_product(W, torch.stack(slopes))
+    torch.testing.assert_close(log_norm.exp() * P, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.0, 4.0])
@@ -93,46 +93,46 @@ def test_scaled_float32_product_survives_a_thousand_steps(gain):
         log_top = float(mpmath.log(top))
     plain = plain_product(W, slopes)
     assert plain.count_nonzero() == 0 or not plain.isfinite().all()
-    P, log_scale = scaled_jacobian_product(W, slopes)
+    P, log_norm = scaled_jacobian_product(W, slopes)
     assert P.dtype == torch.float32 and abs(P.norm() - 1) < 1e-5
-    assert abs(float(log_scale) - log_top) < 1e-4
+    assert abs(float(log_norm) - log_top) < 1e-4
     torch.testing.assert_close(P, exact_P, rtol=0, atol=1e-4)
 
 
 def test_scaled_product_survives_steps_that_leave_the_range_after_two():
     swap = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
-    P, log_scale = scaled_jacobian_product(swap, torch.tensor([1.0, 1e-30]).repeat(100, 1))
+    P, log_norm = scaled_jacobian_product(swap, torch.tensor([1.0, 1e-30]).repeat(100, 1))
     assert torch.equal(P, P[0, 0] * torch.eye(2)) and 1e-19 < P[0, 0] < 1e19
-    assert float(log_scale + P[0, 0].log()) / LN10 == pytest.approx(-1500, rel=1e-6)
+    assert float(log_norm + P[0, 0].log()) / LN10 == pytest.approx(-1500, rel=1e-6)
 
 
 def test_scaled_product_of_a_nilpotent_matrix_is_exactly_zero():
     nilpotent = torch.tensor([[1.5, 1.5], [-1.5, -1.5]])
-    P, log_scale = scaled_jacobian_product(nilpotent, torch.full((5, 2), 1e10))
-    assert torch.equal(P, torch.zeros(2, 2)) and log_scale.isfinite()
+    P, log_norm = scaled_jacobian_product(nilpotent, torch.full((5, 2), 1e10))
+    assert torch.equal(P, torch.zeros(2, 2)) and log_norm.isfinite()
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e30])
 def test_scaled_product_survives_huge_and_tiny_weights(scale):
-    P, log_scale = scaled_jacobian_product(torch.eye(2) * scale, torch.ones(50, 2))
-    assert float(log_scale + P[0, 0].log()) / LN10 == pytest.approx(50 * math.log10(scale), rel=1e-6)
+    P, log_norm = scaled_jacobian_product(torch.eye(2) * scale, torch.ones(50, 2))
+    assert float(log_norm + P[0, 0].log()) / LN10 == pytest.approx(50 * math.log10(scale), rel=1e-6)
 
 
 def test_scaled_product_of_one_matrix_per_layer_and_of_a_batch():
     W, slopes = gaussian(7, 3, 3), gaussian(7, 2, 3, seed=1)
-    P, log_scale = scaled_jacobian_product(W, slopes)
-    assert P.shape == (2, 3, 3) and log_scale.shape == (2,)
+    P, log_norm = scaled_jacobian_product(W, slopes)
+    assert P.shape == (2, 3, 3) and log_norm.shape == (2,)
     for b in range(2):
         expected = torch.eye(3, dtype=torch.float64)
         for t in range(7):
             expected = torch.diag(slopes[t, b]) @ W[t] @ expected
-        torch.testing.assert_close(log_scale[b].exp() * P[b], expected, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(log_norm[b].exp() * P[b], expected, rtol=1e-12, atol=1e-14)
 
 
 def test_no_steps_give_the_identity():
     W, slopes = gaussian(3, 3), torch.empty(0, 3, dtype=torch.float64)
-    P, log_scale = scaled_jacobian_product(W, slopes)
-    assert torch.equal(P, torch.eye(3, dtype=torch.float64)) and float(log_scale) == 0
+    P, log_norm = scaled_jacobian_product(W, slopes)
+    assert torch.equal(P, torch.eye(3, dtype=torch.float64)) and float(log_norm) == 0
     assert torch.equal(log_singular_values(W, slopes), torch.zeros(3, dtype=torch.float64))
     assert vjp_log_norms(W, slopes, W[0]).shape == (0,)
 
@@ -141,9 +141,9 @@ def test_no_steps_give_the_identity():
 @given(D=st.integers(1, 6), T=st.integers(0, 12), log10_gain=st.floats(-4, 4), seed=st.integers(0, 10**6))
 def test_scaled_product_equals_the_plain_one_wherever_that_one_works(D, T, log10_gain, seed):
     W, slopes = gaussian(D, D, seed=seed) * 10**log10_gain, gaussian(T, D, seed=seed + 1)
-    P, log_scale = scaled_jacobian_product(W, slopes)
+    P, log_norm = scaled_jacobian_product(W, slopes)
     expected = plain_product(W, slopes)
-    error = (log_scale.exp() * P - expected).norm()
+    error = (log_norm.exp() * P - expected).norm()
     assert error <= 1e-12 * T * D * math.prod(float(torch.linalg.matrix_norm(step_jacobian(W, s))) for s in slopes)
 
 
@@ -359,7 +359,7 @@ def test_leaving_out_what_rounding_has_destroyed_changes_no_correct_digit(dtype,
     slopes = torch.stack([gaussian(300, 24, seed=1).sigmoid(), torch.ones(300, 24, dtype=torch.float64)], dim=1).to(
         dtype
     )
-    P, log_scale = scaled_jacobian_product(W, slopes)
+    P, log_norm = scaled_jacobian_product(W, slopes)
     for b in range(2):
         alone, log_alone = scaled_jacobian_product(W, slopes[:, b])
         exact = torch.eye(24, dtype=torch.float64)
@@ -368,7 +368,7 @@ def test_leaving_out_what_rounding_has_destroyed_changes_no_correct_digit(dtype,
             exact = slope[:, None] * (W.double() @ exact)
             log_exact += exact.norm().log().item()
             exact /= exact.norm()
-        for product, log in ((P[b], log_scale[b]), (alone, log_alone)):
+        for product, log in ((P[b], log_norm[b]), (alone, log_alone)):
             assert abs(float(log) - log_exact) < tolerance * 300
             torch.testing.assert_close(product.double(), exact, rtol=0, atol=tolerance)
     assert (

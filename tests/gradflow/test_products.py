@@ -20,17 +20,17 @@ def tanh_slopes(W, T, seed=1):
 
 def exact_product(W, slopes):
     """In float64, divided by the norm after every factor."""
-    P, log_scale = torch.eye(W.shape[-1], dtype=torch.float64), 0.0
+    P, log_norm = torch.eye(W.shape[-1], dtype=torch.float64), 0.0
     for W_t, slope in zip(W.double().expand(len(slopes), -1, -1), slopes.double(), strict=True):
         P = slope[:, None] * (W_t @ P)
-        log_scale += P.norm().log().item()
+        log_norm += P.norm().log().item()
         P /= P.norm()
-    return P, log_scale
+    return P, log_norm
 
 
 def relative_error(W, slopes):
-    (P, log_scale), (exact, log_exact) = scaled_jacobian_product(W, slopes), exact_product(W, slopes)
-    return float((P.double() * math.exp(float(log_scale) - log_exact) - exact).norm())
+    (P, log_norm), (exact, log_exact) = scaled_jacobian_product(W, slopes), exact_product(W, slopes)
+    return float((P.double() * math.exp(float(log_norm) - log_exact) - exact).norm())
 
 
 @pytest.fixture
@@ -56,20 +56,20 @@ def test_a_long_product_of_dense_factors_goes_through_few_directions_and_loses_n
     W, slopes = W.float(), slopes.float()
     error = relative_error(W, slopes)
     assert ways == ["low_rank"]
-    (P, log_scale), (exact, log_exact) = _products._whole_product(W, slopes, 4), exact_product(W, slopes)
-    rounding = float((P.double() * math.exp(float(log_scale) - log_exact) - exact).norm())
+    (P, log_norm), (exact, log_exact) = _products._whole_product(W, slopes, 4), exact_product(W, slopes)
+    rounding = float((P.double() * math.exp(float(log_norm) - log_exact) - exact).norm())
     assert error < 3 * rounding + 1e-5
 
 
 def test_sequences_of_a_batch_keep_their_own_products(ways):
     W = gaussian(48, 48) / 48**0.5
     slopes = torch.stack([tanh_slopes(W, 1200, seed=seed) for seed in (1, 2, 3)], dim=1)
-    P, log_scale = scaled_jacobian_product(W, slopes)
-    assert ways == ["low_rank"] and P.shape == (3, 48, 48) and log_scale.shape == (3,)
+    P, log_norm = scaled_jacobian_product(W, slopes)
+    assert ways == ["low_rank"] and P.shape == (3, 48, 48) and log_norm.shape == (3,)
     for b in range(3):
         exact, log_exact = exact_product(W, slopes[:, b])
         torch.testing.assert_close(P[b], exact, rtol=0, atol=1e-11)
-        assert float(log_scale[b]) == pytest.approx(log_exact, abs=1e-11)
+        assert float(log_norm[b]) == pytest.approx(log_exact, abs=1e-11)
 
 
 def test_one_matrix_per_step_goes_through_few_directions_too(ways):
@@ -127,9 +127,9 @@ def test_what_falls_into_blocks_is_multiplied_with_care(ways, W):
 
 def test_a_diagonal_product_keeps_the_entry_that_was_far_behind(ways):
     slopes = torch.tensor([[1.0, 0.5]] * 200 + [[0.5, 1.0]] * 200)
-    P, log_scale = scaled_jacobian_product(torch.eye(2), slopes)
+    P, log_norm = scaled_jacobian_product(torch.eye(2), slopes)
     torch.testing.assert_close(P, torch.eye(2) / 2**0.5)
-    assert float(log_scale) == pytest.approx(-200 * math.log(2) + math.log(2) / 2)
+    assert float(log_norm) == pytest.approx(-200 * math.log(2) + math.log(2) / 2)
 
 
 @pytest.mark.parametrize("exponent", [20, 28, 30, 34])
@@ -144,22 +144,22 @@ def test_one_dead_step_makes_the_product_zero_wherever_it_stands(step):
     W = gaussian(32, 32).float() / 32**0.5
     slopes = tanh_slopes(W.double(), 2000).float()
     slopes[step] = 0
-    P, log_scale = scaled_jacobian_product(W, slopes)
-    assert P.count_nonzero() == 0 and log_scale.isfinite()
+    P, log_norm = scaled_jacobian_product(W, slopes)
+    assert P.count_nonzero() == 0 and log_norm.isfinite()
 
 
 def test_dead_slopes_give_zero_and_an_empty_batch_gives_nothing():
-    P, log_scale = scaled_jacobian_product(1e20 * torch.ones(4, 4), torch.zeros(3, 4))
-    assert P.count_nonzero() == 0 and log_scale.isfinite()
-    P, log_scale = scaled_jacobian_product(torch.ones(2, 2), torch.ones(3, 0, 2))
-    assert P.shape == (0, 2, 2) and log_scale.shape == (0,)
+    P, log_norm = scaled_jacobian_product(1e20 * torch.ones(4, 4), torch.zeros(3, 4))
+    assert P.count_nonzero() == 0 and log_norm.isfinite()
+    P, log_norm = scaled_jacobian_product(torch.ones(2, 2), torch.ones(3, 0, 2))
+    assert P.shape == (0, 2, 2) and log_norm.shape == (0,)
 
 
 @pytest.mark.parametrize(("dtype", "size"), [(torch.float32, 3e38), (torch.float64, 1.7e308)])
 def test_factors_that_only_just_fit_do_not_overflow(dtype, size):
-    P, log_scale = scaled_jacobian_product(torch.full((3, 3), size, dtype=dtype), torch.ones(4, 3, dtype=dtype))
+    P, log_norm = scaled_jacobian_product(torch.full((3, 3), size, dtype=dtype), torch.ones(4, 3, dtype=dtype))
     torch.testing.assert_close(P, torch.full((3, 3), 1 / 3, dtype=dtype))
-    assert float(log_scale) == pytest.approx(4 * (math.log(size) + math.log(3)), rel=1e-7)
+    assert float(log_norm) == pytest.approx(4 * (math.log(size) + math.log(3)), rel=1e-7)
 
 
 def test_factors_that_leave_the_range_are_multiplied_with_care(ways):
@@ -176,7 +176,7 @@ def test_factors_that_grow_fast_are_divided_more_often():
 
 def test_the_product_may_meet_autograd_afterwards():
     W = gaussian(32, 32) / 32**0.5
-    P, log_scale = scaled_jacobian_product(W, tanh_slopes(W, 300))
+    P, log_norm = scaled_jacobian_product(W, tanh_slopes(W, 300))
     parameter = torch.ones(32, dtype=torch.float64, requires_grad=True)
-    ((P @ parameter).square().sum() * log_scale).backward()
+    ((P @ parameter).square().sum() * log_norm).backward()
     assert parameter.grad.isfinite().all()

@@ -8,7 +8,7 @@ import torch
 
 from gradflow.book.drawings import draw_unrolled
 from gradflow.book.figures import Chart
-from gradflow.experiments.bptt.bit_and_echo import train
+from gradflow.experiments.bptt.bit_and_echo import train_bit_and_echo
 from gradflow.experiments.bptt.contributions import (
     KINDS,
     noisy_run,
@@ -210,7 +210,7 @@ def test_usual_networks_learn_the_echo_only_and_orthogonal_ones_the_bit_too():
     for kind in ("default", "orthogonal"):
         g = generator()
         W = torch.stack([recurrent_matrix(kind, 32, generator=g).float() for _ in range(3)])
-        outcomes[kind] = train(W, adam, length=24, steps=250, generator=g)
+        outcomes[kind] = train_bit_and_echo(W, adam, length=24, steps=250, generator=g)
     assert (outcomes["default"].bit_accuracy < 0.6).all()
     assert (outcomes["default"].echo_error < 0.1).all()
     assert (outcomes["orthogonal"].bit_accuracy > 0.9).sum() >= 2
@@ -224,7 +224,9 @@ def test_window_leaves_out_the_long_lags_and_only_them():
     gradients = []
     W = torch.stack([recurrent_matrix("default", 16, generator=generator(s)).float() for s in range(3)])
     for window in (None, 12, 8, 2):
-        train(W, Recorder, echo=False, window=window, length=12, steps=1, max_norm=1e9, generator=generator())
+        train_bit_and_echo(
+            W, Recorder, echo=False, window=window, length=12, steps=1, max_norm=1e9, generator=generator()
+        )
     full, whole, long, short = gradients
     torch.testing.assert_close(whole, full)
     assert 0 < (long - full).norm() < 0.05 * full.norm() < (short - full).norm()
@@ -233,7 +235,7 @@ def test_window_leaves_out_the_long_lags_and_only_them():
 def test_blind_gradient_never_sees_the_bit_but_moves_the_matrix():
     adam = partial(torch.optim.Adam, lr=0.01)
     W = torch.stack([recurrent_matrix("default", 32, generator=generator(s)).float() for s in range(3)])
-    outcome = train(W, adam, echo=False, window=10, steps=200, generator=generator())
+    outcome = train_bit_and_echo(W, adam, echo=False, window=10, steps=200, generator=generator())
     assert outcome.spectral_radius.max() > 1
 
 
@@ -242,9 +244,9 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="kind"):
         recurrent_matrix("diagonal", 3, generator=generator())
     with pytest.raises(ValueError, match="W"):
-        train(W, torch.optim.SGD, generator=generator())
+        train_bit_and_echo(W, torch.optim.SGD, generator=generator())
     with pytest.raises(ValueError, match="length"):
-        train(W[None], torch.optim.SGD, length=3, generator=generator())
+        train_bit_and_echo(W[None], torch.optim.SGD, length=3, generator=generator())
     with pytest.raises(ValueError, match="term"):
         draw_unrolled(Chart().ax, steps=3, term=(2, 3))
     assert len(KINDS) == 3

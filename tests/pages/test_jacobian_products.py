@@ -313,8 +313,8 @@ def test_plain_float32_product_becomes_subnormal_and_then_zero():
         if ((P != 0) & (P.abs() < torch.finfo(torch.float32).tiny)).any():
             seen.add("subnormal")
     assert seen and not P.any()
-    unit, log_scale = scaled_jacobian_product(W, slopes)
-    assert float(unit.norm()) == pytest.approx(1, rel=1e-5) and log_scale.isfinite()
+    unit, log_norm = scaled_jacobian_product(W, slopes)
+    assert float(unit.norm()) == pytest.approx(1, rel=1e-5) and log_norm.isfinite()
 
 
 def test_record_of_the_benchmark_holds_five_ways_and_what_the_page_says_of_them():

@@ -19,7 +19,7 @@ from gradflow.book.figures import (
     plot_band,
     plot_curves,
 )
-from gradflow.book.prose import decimal, number, say, table
+from gradflow.book.prose import decimal, say, table, written
 
 __all__ = [
     "BLUE",
@@ -34,7 +34,6 @@ __all__ = [
     "draw_unrolled",
     "heatmap",
     "log_scale",
-    "number",
     "plot_band",
     "plot_curves",
     "plot_fan",
@@ -42,6 +41,7 @@ __all__ = [
     "say",
     "seeded",
     "table",
+    "written",
 ]
 
 torch.set_num_threads(1)

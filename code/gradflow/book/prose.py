@@ -12,7 +12,7 @@ from torch import Tensor
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-def number(value: float | Tensor, digits: int = 3) -> str:
+def written(value: float | Tensor, digits: int = 3) -> str:
     """Write ``value`` for Russian prose, rounded to ``digits`` significant digits.
 
     Args:
@@ -59,10 +59,10 @@ def say(name: str, value: float | Tensor | str, digits: int = 3) -> None:
 
     Args:
         name: by which the prose asks for it.
-        value: a number goes through :func:`number`, a text is kept.
+        value: a number goes through :func:`written`, a text is kept.
         digits: significant digits of a non-integer.
     """
-    glue(name, value if isinstance(value, str) else number(value, digits), display=False)
+    glue(name, value if isinstance(value, str) else written(value, digits), display=False)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[float | Tensor | str]], digits: int = 3) -> Markdown:
@@ -70,7 +70,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[float | Tensor | str]],
 
     Args:
         header: one name a column.
-        rows: strings are kept (formulas between dollars are rendered), numbers go through :func:`number`.
+        rows: strings are kept (formulas between dollars are rendered), numbers go through :func:`written`.
         digits: significant digits of the numbers.
 
     Raises:
@@ -80,5 +80,5 @@ def table(header: Sequence[str], rows: Sequence[Sequence[float | Tensor | str]],
         if len(row) != len(header):
             raise ValueError(f"rows: expected {len(header)} cells in row {index}, got {len(row)}")
     lines = [header, ["---"] * len(header)]
-    lines += [[cell if isinstance(cell, str) else number(cell, digits) for cell in row] for row in rows]
+    lines += [[cell if isinstance(cell, str) else written(cell, digits) for cell in row] for row in rows]
     return Markdown("\n".join("| " + " | ".join(line) + " |" for line in lines))

@@ -17,8 +17,6 @@ from gradflow.exercises._guard import Guard
 from gradflow.exercises._quiz import ChoiceCheck, NumberCheck, Option
 from gradflow.exercises._registry import register
 
-__all__ = ["choice", "function", "number"]
-
 
 def number(
     name: str,

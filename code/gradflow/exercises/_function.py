@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradflow.book.prose import number
+from gradflow.book.prose import written
 from gradflow.exercises import _runner
 from gradflow.exercises._guard import Guard
 from gradflow.exercises._verdict import Verdict
@@ -278,7 +278,7 @@ def _difference(mine: Tensor, right: Tensor) -> str:
 
 def _told_apart(mine: float, right: float) -> tuple[str, str]:
     """Two numbers with as many digits as it takes to see that they differ."""
-    pairs = [(number(mine, digits), number(right, digits)) for digits in (3, 6, 10, 17)]
+    pairs = [(written(mine, digits), written(right, digits)) for digits in (3, 6, 10, 17)]
     return next((pair for pair in pairs if pair[0] != pair[1]), pairs[-1])
 
 
@@ -312,7 +312,7 @@ def _habit(inputs: list[Arguments], seen: list[list[Any]], wanted: list[list[Any
     if len(factors) == 1:
         factor = factors.pop()
         if factor not in (0, 1) and all(equal([item / factor for item in mine], right) for mine, right in pairs):
-            return f"Ответ всюду отличается от верного в одно и то же число раз: множитель {number(factor)}."
+            return f"Ответ всюду отличается от верного в одно и то же число раз: множитель {written(factor)}."
     return ""
 
 
@@ -337,7 +337,7 @@ def _text(value: Any) -> str:
     if isinstance(value, (bool, int, str)):
         return str(value)
     if isinstance(value, float):
-        return number(value)
+        return written(value)
     if isinstance(value, (list, tuple)):
         return "[" + ", ".join(_text(item) for item in value) + "]" if len(value) <= 3 else f"список из {len(value)}"
     if isinstance(value, nn.Module):

@@ -51,7 +51,7 @@ def checks_of(page: str) -> list[Check]:
     return _checks.get(page, [])
 
 
-def pages() -> dict[str, list[Check]]:
+def checks_by_page() -> dict[str, list[Check]]:
     """Checks of every page."""
     return {page: checks_of(page) for page in page_names()}
 
@@ -81,7 +81,7 @@ def check(name: str, answer: object) -> Verdict:
     """
     entry = find(str(name).removeprefix("ex-"))
     if entry is None:
-        known = [entry.name for entries in pages().values() for entry in entries]
+        known = [entry.name for entries in checks_by_page().values() for entry in entries]
         close = ", ".join(f"«{other}»" for other in difflib.get_close_matches(str(name), known))
         return Verdict(False, f"Задачи с именем «{name}» нет. {f'Есть похожие: {close}.' if close else ALL_NAMES}")
     if isinstance(entry, NumberCheck) and isinstance(answer, (tuple, list, dict)) and len(parts := _parts(entry)) > 1:
@@ -126,5 +126,5 @@ def status(page: str | None = None) -> Status:
     """
     if page is not None and page not in page_names():
         raise ValueError(f"page: expected one of {', '.join(page_names())}, got {page!r}")
-    chosen = pages() if page is None else {page: checks_of(page)}
+    chosen = checks_by_page() if page is None else {page: checks_of(page)}
     return Status({key: [(e.name, e.name in _done) for e in entries] for key, entries in chosen.items()})

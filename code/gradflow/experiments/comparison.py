@@ -1,8 +1,4 @@
-"""All cures on one task: eight recurrent networks under equal conditions, and the table of temporal order.
-
-Public: ``Task``, ``ADDING``, ``ORDER``, ``MODELS``, ``build``, ``race``, ``Result``, ``input_gradients``,
-``order_table``, ``ORDER_METHODS``.
-"""
+"""All cures on one task: eight recurrent networks under equal conditions, and the table of temporal order."""
 
 from __future__ import annotations
 

@@ -13,13 +13,13 @@ from browser.test_pages import RULES
 from expressions import READABLE, ROUNDINGS, SELECTIONS, UNREADABLE
 from gradflow.exercises._expression import UnreadableError, parse
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck, Option
-from gradflow.exercises._registry import pages
+from gradflow.exercises._registry import checks_by_page
 from playwright.sync_api import Locator, Page
 
 SHEET = "book/problem_sheet.html"
 QUIZZES = {
     page: [entry for entry in entries if not hasattr(entry, "reference")]
-    for page, entries in pages().items()
+    for page, entries in checks_by_page().items()
     if (SITE / f"book/{page}.html").exists()
 }
 

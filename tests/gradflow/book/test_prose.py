@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradflow.book.prose import decimal, number, table
+from gradflow.book.prose import decimal, table, written
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from gradflow.book.prose import decimal, number, table
     ],
 )
 def test_numbers_read_as_in_a_russian_book(value, digits, text):
-    assert number(value, digits) == text
+    assert written(value, digits) == text
 
 
 def read_back(text: str) -> float:
@@ -39,12 +39,12 @@ def read_back(text: str) -> float:
 
 @given(st.floats(min_value=1e-290, max_value=1e290), st.integers(2, 8))
 def test_the_text_is_the_value_rounded_to_the_digits_asked(value, digits):
-    assert read_back(number(value, digits)) == pytest.approx(value, rel=0.5 * 10 ** (1 - digits) * 1.001)
+    assert read_back(written(value, digits)) == pytest.approx(value, rel=0.5 * 10 ** (1 - digits) * 1.001)
 
 
 def test_zero_digits_are_refused():
     with pytest.raises(ValueError, match="digits"):
-        number(1.0, 0)
+        written(1.0, 0)
 
 
 def test_a_table_keeps_formulas_and_writes_numbers_in_russian():

@@ -2,8 +2,6 @@
 
 The input is x_1 = ±1, then independent N(0, 1). At every step the network answers x_{t-2} (mean squared error),
 at the last one the sign of x_1 (logistic loss). S networks h_t = tanh(W h_{t-1} + V x_t + b) learn at once.
-
-Public names: ``Outcome``, ``train``.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ class Outcome:
     spectral_radius: Tensor
 
 
-def train(
+def train_bit_and_echo(
     W: Tensor,
     make_optimizer: Callable[[Iterable[Tensor]], torch.optim.Optimizer],
     *,

@@ -1,7 +1,4 @@
-"""Random recurrent networks whose gradient is taken apart by time.
-
-Public names: ``KINDS``, ``recurrent_matrix``, ``noisy_run``, ``term_norms``.
-"""
+"""Random recurrent networks whose gradient is taken apart by time."""
 
 from __future__ import annotations
 

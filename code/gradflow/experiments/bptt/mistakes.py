@@ -1,7 +1,4 @@
-"""The gradient of a recurrent network as its double sum, and with each of five usual mistakes.
-
-Public names: ``right_gradient``, ``mistaken_gradients``.
-"""
+"""The gradient of a recurrent network as its double sum, and with each of five usual mistakes."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 The unit x_t = w sigm(x_{t-1}) + b runs for ``STEPS`` steps from ``START``; the loss is
 (sigm(x_T) - TARGET)^2. Points of the plane are tensors of shape (2, ...): w first, b second.
 
-Public names: ``loss_and_gradient``, ``descend``, ``ridge``, ``ridge_gradient_norm``.
-
 Source: Pascanu, Mikolov, Bengio, ICML 2013, section 2.3.
 """
 

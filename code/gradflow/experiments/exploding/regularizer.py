@@ -1,7 +1,5 @@
 """The regularizer of Pascanu, Mikolov, Bengio 2013: every backward step should keep the norm.
 
-Public name: ``omega``.
-
 Source: Pascanu, Mikolov, Bengio, ICML 2013, section 3.3. The paper differentiates only through the
 immediate occurrence of W in every Jacobian; here autograd takes the whole derivative.
 """

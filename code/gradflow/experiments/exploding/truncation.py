@@ -1,7 +1,4 @@
-"""Truncated backpropagation through time, and how far its gradient is from the full one.
-
-Public names: ``random_rnn``, ``truncated_gradient``.
-"""
+"""Truncated backpropagation through time, and how far its gradient is from the full one."""
 
 from __future__ import annotations
 

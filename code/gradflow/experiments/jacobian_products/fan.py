@@ -1,7 +1,4 @@
-"""The fan of singular values of a product of Jacobians, and the recorded benchmark.
-
-Public names: ``singular_value_fan``, ``recorded_benchmark``.
-"""
+"""The fan of singular values of a product of Jacobians, and the recorded benchmark."""
 
 from __future__ import annotations
 

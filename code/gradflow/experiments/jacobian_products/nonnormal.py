@@ -1,7 +1,5 @@
 """How far the powers of a matrix rise before its eigenvalues take over: resolvent, Kreiss constant, scalings.
 
-Public names: ``power_norms``, ``resolvent_norms``, ``kreiss_constant``, ``schur_constant``, ``best_scaling``.
-
 Source: Trefethen, Embree, Spectra and Pseudospectra, 2005.
 """
 

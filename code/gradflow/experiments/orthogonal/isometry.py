@@ -1,7 +1,4 @@
-"""What different activations do to the Jacobian of many steps with one and the same matrix W.
-
-Public name: ``jacobian_products``.
-"""
+"""What different activations do to the Jacobian of many steps with one and the same matrix W."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 The network W_L … W_1 fits a matrix A by gradient descent on the loss ||W_L … W_1 - A||^2 / 2
 (whitened inputs). Many seeds and learning rates are trained at once.
 
-Public names: ``initial_weights``, ``steps_to_learn``.
-
 Source: Saxe, McClelland, Ganguli, ICLR 2014, section 3.
 """
 

@@ -1,7 +1,4 @@
-"""Training with an orthogonal recurrent matrix: free, or kept orthogonal on every step.
-
-Public names: ``Run``, ``train_network``.
-"""
+"""Training with an orthogonal recurrent matrix: free, or kept orthogonal on every step."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ DELAY, SYMBOLS, LETTERS, LENGTH, WINDOW = 30, 4, 4, 50, 50
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainedNetworks:
     """N networks after training."""
 
     model: SequenceModel
@@ -52,7 +49,7 @@ def train_network(
     nets: int = 6,
     hidden_size: int = 32,
     seed: int = 0,
-) -> Run:
+) -> TrainedNetworks:
     """Train N networks without biases at the start, Adam 3e-3, gradients clipped at 1.
 
     Args:
@@ -93,7 +90,7 @@ def train_network(
     history = train(
         model, sample, measure, steps=steps, lr=3e-3, clip=1.0, goal=None if constrained else goal, window=WINDOW
     )
-    return Run(model, history.loss / baseline, _first_below(history.loss, goal))
+    return TrainedNetworks(model, history.loss / baseline, _first_below(history.loss, goal))
 
 
 def _first_below(loss: Tensor, goal: float) -> Tensor:

@@ -1,7 +1,4 @@
-"""Lyapunov exponents of a recurrent tanh network along its own trajectory.
-
-Public name: ``driven_exponents``.
-"""
+"""Lyapunov exponents of a recurrent tanh network along its own trajectory."""
 
 from __future__ import annotations
 

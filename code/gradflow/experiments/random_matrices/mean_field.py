@@ -4,8 +4,6 @@ A layer is h = tanh(a), a = W h' + b with W_ij ~ N(0, sigma_w² / N), b_i ~ N(0,
 width a_i ~ N(0, q) with q_l = sigma_w² E tanh(sqrt(q_{l-1}) z)² + sigma_b², and the mean square of the gradient is
 multiplied by chi = sigma_w² E tanh'(sqrt(q) z)² per layer.
 
-Public names: ``stationary_variance``, ``chi``, ``level_curve``, ``log_gradient``, ``measured_chi``, ``tanh_jacobian``.
-
 Source: Poole et al., NeurIPS 2016; Schoenholz et al., ICLR 2017; Pennington et al., NeurIPS 2017.
 """
 

@@ -1,7 +1,4 @@
-"""Products of independent Gaussian matrices, and layers of ReLU, followed along one vector.
-
-Public names: ``log_growth``, ``masked_product``.
-"""
+"""Products of independent Gaussian matrices, and layers of ReLU, followed along one vector."""
 
 from __future__ import annotations
 
