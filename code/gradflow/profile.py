@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn.utils import parametrize
 
 from gradflow._validation import require_tensor
+from gradflow.monitor.calls import Call, CallWatcher
+from gradflow.monitor.measure import norm
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,9 @@ class LayerProfile:
     Attributes:
         activations: ``(L + 1,)``: the input of each of the ``L`` linear layers, then the model's output.
         deltas: ``(L,)``: the gradient of the loss by the output of each linear layer.
-        weight_grads: ``(L,)``: the gradient of the loss by each weight matrix (Frobenius norm).
+        weight_grads: ``(L,)``: the gradient of the loss by each weight matrix (Frobenius norm); of a parametrised
+            layer by the matrix it multiplies with; nan for a frozen layer, which gets none.
+        names: ``(L,)``: the layers' names in the model.
 
     All are float64. For a batch, each norm is taken over the whole batch as one long vector.
     """
@@ -27,6 +33,7 @@ class LayerProfile:
     activations: Tensor
     deltas: Tensor
     weight_grads: Tensor
+    names: tuple[str, ...] = field(default=())
 
     def __repr__(self) -> str:
         return f"LayerProfile(L={len(self.deltas)})"
@@ -37,70 +44,110 @@ def layer_gradient_norms(model: nn.Module, x: Tensor, loss_fn: Callable[[Tensor]
     """Norms of activations, error signals and weight gradients in every linear layer of ``model``.
 
     Args:
-        model: any module with ``nn.Linear`` layers, each called once in the forward pass. Neither its
-            parameters nor their ``.grad`` nor its buffers change.
+        model: any module with ``nn.Linear`` layers, each called once in the forward pass, also such as lie in a plain
+            list. Neither its parameters nor their ``.grad`` nor its buffers change, nor do the random numbers.
         x: ``(D,)`` or ``(B, D)``, the input.
         loss_fn: maps the model's output to a scalar, for example ``torch.sum``.
 
     Raises:
-        ValueError: ``x`` is not a finite float tensor of a fitting width, ``model`` has no linear layer or
-            calls one twice, the loss is not a finite scalar, or a layer or a gradient overflowed.
+        ValueError: ``x`` is not a finite float tensor of a fitting width, ``model`` has no linear layer, calls none or
+            uses a weight twice, or does not return a tensor, the loss is not a finite scalar that depends on the layers, or a
+            layer or a gradient overflowed: the first such layer in the order of the pass is named.
 
     Source: for one sample the third norm is the product of the other two, Rumelhart, Hinton, Williams 1986.
     """
     require_tensor("x", x)
-    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    calls: list[Call] = []
+    watcher = CallWatcher(model, lambda call: _note(calls, call))
+    linears = [module for module in (*model.modules(), *watcher.unregistered.values()) if isinstance(module, nn.Linear)]
     if not linears:
         raise ValueError(f"model: expected at least one nn.Linear layer, got none in {type(model).__name__}")
     width = linears[0].in_features
     if isinstance(model, nn.Sequential) and model[0] is linears[0] and (x.ndim == 0 or x.shape[-1] != width):
         raise ValueError(f"x: expected shape (..., {width}), got {tuple(x.shape)}")
 
-    inputs, outputs, weights, output = _recorded_forward(model, linears, x)
+    with _as_it_was(model, watcher):
+        with parametrize.cached(), watcher:
+            output = model(x.detach().clone())
+            # While the cache is open, a parametrised layer.weight is the very tensor that the pass multiplied with.
+            weights = [_weight(call.module) for call in calls]
+        loss = _loss(loss_fn, output, calls)
+        outputs: list[Tensor] = [call.output for call in calls]
+        trained = [weight for weight in weights if weight.requires_grad]
+        grads = torch.autograd.grad(loss.reshape(()), [*outputs, *trained], allow_unused=True, materialize_grads=True)
+    for index in reversed(range(len(calls))):
+        _require_finite(f"model: the gradient at the output of {_layer(calls, index)}", grads[index])
+    of_weights = iter(grads[len(calls) :])
+    return LayerProfile(
+        activations=_norms([*(call.args[0] for call in calls), output]),
+        deltas=_norms(grads[: len(calls)]),
+        weight_grads=_norms([next(of_weights) if weight.requires_grad else None for weight in weights]),
+        names=tuple(call.name for call in calls),
+    )
+
+
+def _note(calls: list[Call], call: Call) -> Any:
+    """Keep the call of a linear layer; hand on a copy, which an in-place activation may overwrite."""
+    if not isinstance(call.module, nn.Linear):
+        return None
+    if any(_weight(call.module) is _weight(other.module) for other in calls):
+        raise ValueError(f"model: expected every linear layer to be called once, got the weight of {call.name!r} used twice")
+    if not call.args:
+        raise ValueError(f"model: expected the input of {call.name!r} as its positional argument")
+    if not call.output.requires_grad:
+        call.output = call.output.requires_grad_()
+    calls.append(call)
+    return call.output.clone()
+
+
+def _weight(module: nn.Module) -> Tensor:
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def _loss(loss_fn: Callable[[Tensor], Tensor], output: object, calls: list[Call]) -> Tensor:
+    """The loss, after a look at all that leads to it, first layer first."""
+    if not calls:
+        raise ValueError("model: expected its linear layers to be called in the forward pass, got none called")
+    if not isinstance(output, Tensor):
+        raise ValueError(f"model: expected a tensor as output, got {type(output).__name__}")
+    for index, call in enumerate(calls):
+        following = calls[index + 1].args[0] if index + 1 < len(calls) else output
+        for activation in (call.output, following):
+            _require_finite(f"model: the activations after {_layer(calls, index)}", activation)
     loss = loss_fn(output)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         came = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"loss_fn: expected a scalar tensor, got {came}")
-    for index, activation in enumerate([*inputs[1:], output], start=1):
-        _require_finite(f"model: the activations after layer {index} of {len(inputs)}", activation)
     _require_finite("loss_fn: the loss", loss)
     if not loss.requires_grad:
         raise ValueError("loss_fn: expected a loss that depends on the model's output, got a constant")
-    grads = torch.autograd.grad(loss.reshape(()), [*outputs, *weights], materialize_grads=True)
-    for index, grad in enumerate(grads[: len(outputs)], start=1):
-        _require_finite(f"model: the gradient at the output of layer {index} of {len(inputs)}", grad)
-    return LayerProfile(
-        activations=_norms([*inputs, output]),
-        deltas=_norms(grads[: len(outputs)]),
-        weight_grads=_norms(grads[len(outputs) :]),
-    )
+    return loss
 
 
-def _recorded_forward(
-    model: nn.Module, linears: list[nn.Linear], x: Tensor
-) -> tuple[list[Tensor], list[Tensor], list[Tensor], Tensor]:
-    """Run ``model`` on copies of its parameters; return what entered and left each layer, in call order."""
-    inputs: list[Tensor] = []
-    outputs: list[Tensor] = []
-    weights: list[Tensor] = []
+@contextmanager
+def _as_it_was(model: nn.Module, watcher: CallWatcher) -> Iterator[None]:
+    """Give every buffer, and the random state, its old value back."""
+    modules = [*model.modules(), *watcher.unregistered.values()]
+    before = [
+        (module, key, value, value.clone())
+        for module in modules
+        for key, value in module._buffers.items()
+        if value is not None
+    ]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for module, key, buffer, value in before:
+                    buffer.copy_(value)
+                    module._buffers[key] = buffer
 
-    def record(layer: nn.Linear, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        if any(layer.weight is weight for weight in weights):
-            raise ValueError("model: expected every linear layer to be called once, got one called twice")
-        inputs.append(args[0])
-        outputs.append(output)
-        weights.append(layer.weight)
-        return output.clone()  # an in-place activation must not overwrite what was recorded
 
-    state = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    state |= {name: weight.detach().clone().requires_grad_() for name, weight in model.named_parameters()}
-    hooks = [layer.register_forward_hook(record) for layer in linears]
-    try:
-        output = functional_call(model, state, (x.detach().clone(),))
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return inputs, outputs, weights, output
+def _layer(calls: list[Call], index: int) -> str:
+    return f"layer {index + 1} of {len(calls)} ({calls[index].name})"
 
 
 def _require_finite(what: str, value: Tensor) -> None:
@@ -109,11 +156,7 @@ def _require_finite(what: str, value: Tensor) -> None:
         raise ValueError(f"{what}: expected finite values, got {bad} of {value.numel()} inf or nan")
 
 
-def _norms(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-    """Norms in float64, scaled by the largest element so that squaring cannot overflow."""
-    norms = []
-    for tensor in tensors:
-        values = tensor.detach().double()
-        scale = values.abs().max().clamp_min(torch.finfo(torch.float64).tiny)
-        norms.append(scale * torch.linalg.vector_norm(values / scale))
-    return torch.stack(norms).cpu()
+def _norms(tensors: list[Tensor | None] | tuple[Tensor | None, ...]) -> Tensor:
+    """Norms in float64 that no square overflows; nan for None."""
+    values = [torch.nan if tensor is None else norm(tensor.detach().double()) for tensor in tensors]
+    return torch.tensor(values, dtype=torch.float64)

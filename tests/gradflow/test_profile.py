@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrizations, weight_norm
 
 from gradflow.networks import deep_linear, deep_network, gaussian_weights, residual_network
 from gradflow.profile import layer_gradient_norms
@@ -153,13 +154,88 @@ def test_an_in_place_activation_gives_the_same_profile():
     torch.testing.assert_close(in_place.weight_grads, plain.weight_grads)
 
 
-def test_frozen_weights_and_no_grad_mode_do_not_matter():
+def test_no_grad_mode_does_not_matter_and_frozen_layers_get_no_gradient():
     model = deep_network(gaussian_weights(3, 4, generator=generator()), nn.Tanh)
     x = torch.ones(4)
     expected = layer_gradient_norms(model, x, torch.sum)
-    model.requires_grad_(False)
+    model[2].requires_grad_(False)
+    model[0].requires_grad_(False)
     with torch.no_grad():
-        torch.testing.assert_close(layer_gradient_norms(model, x, torch.sum).weight_grads, expected.weight_grads)
+        profile = layer_gradient_norms(model, x, torch.sum)
+    torch.testing.assert_close(profile.deltas, expected.deltas)
+    assert profile.weight_grads.isnan().tolist() == [True, True, False]
+    torch.testing.assert_close(profile.weight_grads[2], expected.weight_grads[2])
+
+
+@pytest.mark.parametrize(
+    "parametrise",
+    [
+        parametrizations.orthogonal,
+        parametrizations.weight_norm,
+        parametrizations.spectral_norm,
+        lambda layer: weight_norm(layer),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+def test_a_parametrised_layer_shows_the_norm_of_the_matrix_it_multiplies_with(parametrise):
+    torch.manual_seed(0)
+    model = nn.Sequential(parametrise(nn.Linear(6, 6)), nn.Tanh(), nn.Linear(6, 3)).double().eval()
+    x = torch.randn(4, 6, dtype=torch.float64)
+    model(x)  # the old weight_norm computes its weight in the call alone
+    weight = model[0].weight.detach().clone().requires_grad_()
+    hidden = nn.functional.linear(x, weight, model[0].bias)
+    model[2](hidden.tanh()).square().sum().backward()
+    profile = layer_gradient_norms(model, x, lambda y: y.square().sum())
+    assert profile.weight_grads[0].item() == pytest.approx(weight.grad.norm().item(), rel=1e-9)
+    assert profile.weight_grads[0] > 0.1
+
+
+def test_layers_in_a_plain_list_are_seen_by_name():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.hidden = [nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)]
+            self.head = nn.Linear(4, 1)
+
+        def forward(self, x):
+            for layer in self.hidden:
+                x = layer(x)
+            return self.head(x)
+
+    model = Net()
+    mean = model.hidden[1].running_mean.clone()
+    profile = layer_gradient_norms(model, torch.randn(5, 4), torch.sum)
+    assert profile.names == ("hidden[0]", "hidden[2]", "head")
+    assert torch.equal(model.hidden[1].running_mean, mean)
+
+
+def test_the_random_state_and_every_buffer_stay():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        parametrizations.spectral_norm(nn.Linear(4, 6)), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 1)
+    )
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    layer_gradient_norms(model, torch.randn(5, 4, generator=generator()), torch.sum)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("after", [1, 4, 7])
+def test_a_gradient_that_breaks_after_a_layer_names_this_layer(after):
+    class Root(nn.Module):
+        def forward(self, x):
+            return x * 0 + (x - x).sqrt() + x
+
+    layers = [
+        module for index in range(10) for module in (nn.Linear(4, 4), Root() if index + 1 == after else nn.Tanh())
+    ]
+    name = str(2 * (after - 1))
+    message = (
+        rf"^model: the gradient at the output of layer {after} of 10 \({name}\): expected finite values, got 8 of 8"
+    )
+    with pytest.raises(ValueError, match=message):
+        layer_gradient_norms(nn.Sequential(*layers), torch.randn(2, 4), torch.sum)
 
 
 def test_layers_inside_residual_blocks_are_seen():
@@ -169,6 +245,35 @@ def test_layers_inside_residual_blocks_are_seen():
 
 
 TWICE = nn.Linear(4, 4)
+
+
+class Tied(nn.Module):
+    """Calls a layer that it does not own."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.borrowed = [layer]
+
+    def forward(self, x):
+        return self.borrowed[0](x)
+
+
+class Uncalled(nn.Linear):
+    def __init__(self):
+        super().__init__(4, 4)
+        self.inner = nn.Linear(4, 4)
+
+    def __call__(self, x):
+        return x
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(x), x
 
 
 @pytest.mark.parametrize(
@@ -185,6 +290,9 @@ TWICE = nn.Linear(4, 4)
             torch.sum,
             "^model: expected every linear layer to be called once",
         ),
+        (nn.Sequential(TWICE, nn.Tanh(), Tied(TWICE)), torch.ones(4), torch.sum, "^model: expected every linear layer"),
+        (Uncalled(), torch.ones(4), torch.sum, "^model: expected its linear layers to be called"),
+        (Pair(), torch.ones(4), torch.sum, "^model: expected a tensor as output, got tuple"),
         (nn.Sequential(nn.Linear(4, 4)), torch.ones(4), torch.tanh, r"^loss_fn: expected a scalar tensor, got \(4,\)"),
         (nn.Sequential(nn.Linear(4, 4)), torch.ones(4), lambda y: 1.0, "^loss_fn: expected a scalar tensor, got float"),
         (
@@ -203,5 +311,5 @@ def test_bad_arguments_are_named(model, x, loss_fn, message):
 
 def test_an_overflow_names_the_layer():
     model = deep_linear(300, 4, 1.5, generator=generator())
-    with pytest.raises(ValueError, match="activations after layer 219 of 300: expected finite values"):
+    with pytest.raises(ValueError, match=r"activations after layer 219 of 300 \(218\): expected finite values"):
         layer_gradient_norms(model, torch.ones(1, 4), torch.sum)

@@ -61,14 +61,15 @@ class CallWatcher:
 
     Args:
         model: the model, or a ``ModuleList`` or ``ModuleDict`` of models.
-        on_return: called with each finished :class:`Call`, innermost first; a call that raised is not reported.
+        on_return: called with each finished :class:`Call`, innermost first; what it returns, if anything, replaces the
+            output. A call that raised is not reported.
         on_call: called with each call before it runs; what it returns, if anything, replaces the arguments.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        on_return: Callable[[Call], None],
+        on_return: Callable[[Call], Any],
         on_call: Callable[[Call], tuple[Any, ...] | None] | None = None,
     ) -> None:
         self.names, self.unregistered = module_names(model)
@@ -104,12 +105,12 @@ class CallWatcher:
         self._running.append(call)
         return self._on_call(call) if self._on_call is not None else None
 
-    def _after(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> None:
+    def _after(self, module: nn.Module, args: tuple[Any, ...], *rest: Any) -> Any:
         call = self._running.pop() if self._running else None
         if call is None or len(rest) < 2:  # a stranger, or the call raised: torch then leaves the keywords out
-            return
+            return None
         call.args, call.kwargs, call.output, call.last = (args, rest[0], rest[1], sequence_number())
-        self._on_return(call)
+        return self._on_return(call)
 
     def _adopt(self, module: nn.Module, parent: str) -> None:
         """Name a module that runs inside the model and is nowhere in it."""
