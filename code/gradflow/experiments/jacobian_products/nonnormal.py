@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from gradflow._validation import require_count, require_positive, require_square
+from gradflow.book import BLUE, GOLD, GRAY, RED
 
 
 def power_norms(W: Tensor, steps: int, every: int = 1) -> Tensor:
@@ -32,15 +34,28 @@ def resolvent_norms(W: Tensor, z: Tensor) -> Tensor:
     return 1 / least
 
 
+def draw_pseudospectrum(ax: Axes, W: Tensor) -> None:
+    """Draw eigenvalues of a real matrix, the unit circle and the edges of the pseudospectra of 0.1, 0.01, 1e-10."""
+    x, y = torch.linspace(-1.5, 1.5, 61).to(W), torch.linspace(0, 1.5, 31).to(W)
+    heights = resolvent_norms(W, torch.complex(x.expand(31, -1), y[:, None].expand(-1, 61))).log10().clamp(max=40)
+    for half in (y, -y):  # what is real is symmetric
+        ax.contour(x, half, heights, [1, 2, 10], colors=[BLUE, GOLD, RED], linestyles=["-", "--", "-."])
+    eigenvalues, turn = torch.linalg.eigvals(W), torch.linspace(0, 2 * math.pi, 200)
+    ax.plot(eigenvalues.real, eigenvalues.imag, ".", color=GRAY, markersize=3)
+    ax.plot(turn.cos(), turn.sin(), ":", color="black")
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set(xlabel="вещественная часть", ylabel="мнимая часть")
+
+
 def kreiss_constant(W: Tensor, angles: int = 16) -> float:
     """The largest (|z| − 1) ‖(zI − W)⁻¹‖ over a polar grid outside the unit circle, and at infinity, where it is 1.
 
     Args:
         W: ``(D, D)``, real.
-        angles: how many directions between 0 and π; one is enough if the maximum lies on the positive half-axis.
+        angles: how many directions from 0 to π; one is enough if the maximum lies on the positive half-axis.
     """
     excess = torch.logspace(-3, 0.5, 30, dtype=torch.float64)
-    turn = torch.linspace(0, math.pi, require_count("angles", angles) + 1, dtype=torch.float64)[:-1, None]
+    turn = torch.linspace(0, math.pi, require_count("angles", angles), dtype=torch.float64)[:, None]
     z = torch.polar((1 + excess).expand(len(turn), -1), turn.expand(-1, len(excess)))
     return max(1.0, float((excess * resolvent_norms(W, z)).max()))
 
