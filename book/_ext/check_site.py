@@ -240,9 +240,7 @@ def check(site: Path, build_paths: list[str]) -> list[Finding]:
     findings = [finding for page in pages.values() for finding in page.findings]
     findings += broken_links(pages, site)
     for file in sorted(site.rglob("*")):
-        if (
-            file.suffix in {".css", ".html", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"}
-        ):
+        if file.suffix in {".css", ".html", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"}:
             findings += faults_of_text(file, build_paths)
     return findings
 

@@ -18,6 +18,7 @@ MODULES = [
     "russian",
     "solutions",
     "student_notebooks",
+    "table_cards",
     "table_corners",
     "unused_files",
 ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from docutils import nodes
-from fontTools import subset
+from fontTools import subset  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
 from sphinx.locale import _
 from sphinx.util import logging
@@ -33,12 +33,14 @@ WORDS = re.compile(r"\bmjx-[A-Za-z0-9-]+|\bTEX-[A-Z0-9]+|\bMJX[A-Z0-9-]+")
 
 
 def source_of(node: nodes.math | nodes.math_block) -> str:
-    """Return the TeX of a node, with the environments that Sphinx promises for ``\\\\\\\\`` and empty lines."""
+    """Return the TeX of a node, with the environments that Sphinx promises for line breaks and empty lines."""
     text = OPERATORS.sub(r"\\operatorname{", node.astext())  # with a thin space before what follows without a bracket
     if isinstance(node, nodes.math) or node.get("nowrap"):
         return text.strip()
     parts = [part.strip() for part in text.split("\n\n") if part.strip()]
-    parts = [rf"\begin{{split}}{part}\end{{split}}" if r"\\" in part and r"\begin" not in part else part for part in parts]
+    parts = [
+        rf"\begin{{split}}{part}\end{{split}}" if r"\\" in part and r"\begin" not in part else part for part in parts
+    ]
     if len(parts) == 1:
         return parts[0]
     return r"\begin{aligned}" + r"\\".join(parts) + r"\end{aligned}"

@@ -1,8 +1,8 @@
 """Pages ask for what they use, and for nothing else.
 
-The theme and the extensions load everything everywhere: half a megabyte of icons, the search index, styles of things that
-no page of this book holds. When all pages are written, style sheets lose the rules whose classes occur nowhere, the icon
-fonts lose the icons that no page shows, and each page loses the scripts that do nothing on it.
+The theme and the extensions load everything everywhere: half a megabyte of icons, the search index, styles of things
+that no page of this book holds. When all pages are written, style sheets lose the rules whose classes occur nowhere,
+the icon fonts lose the icons that no page shows, and each page loses the scripts that do nothing on it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fontTools import subset
+from fontTools import subset  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
 
 SEARCH_ONLY = ["searchtools", "language_data", "searchindex", "translations", "search_words"]
 NOWHERE = ["design-tabs", "fontawesome"]
@@ -23,6 +26,18 @@ ICON = re.compile("[\ue000-\uf8ff]|\\\\[ef][0-9a-f]{3}\\b")
 STRING_OR_COMMENT = re.compile(r"""/\*.*?\*/|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|url\([^"')]*\)""", re.DOTALL)
 LICENCE = re.compile(r"/\*!.*?\*/", re.DOTALL)
 NESTED = ("@media", "@supports", "@layer", "@container")
+# The theme measures each of these when the page is opened, and whenever anything changes: that lays out the whole page.
+# chapter.js does the same work when they come near the screen.
+MEASURED = ",".join(
+    f'"{selector}"'
+    for selector in [
+        "pre",
+        ".nboutput > .output_area",
+        ".cell_output > .output",
+        ".jp-RenderedHTMLCommon",
+        ".pst-scrollable-table-container",
+    ]
+)
 KEPT_WHOLE = {"formulas.css"}
 NO_SCRIPT = ".sidebar-toggle, .article-header-buttons { display: none !important; }"
 
@@ -109,10 +124,16 @@ def lighten(page: str, is_search: bool) -> str:
     scripts = "|".join(unwanted)
     page = re.sub(rf'\s*<script[^>]*\bsrc="[^"]*\b(?:{scripts})\.js[^"]*"[^>]*></script>', "", page)
     if not is_search:  # whose scripts call each other as they come
-        page = re.sub(r'<script (src="[^"]*/(?!documentation_options)[\w.-]+\.js[^"]*")></script>', r"<script defer \1></script>", page)
+        page = re.sub(
+            r'<script (src="[^"]*/(?!documentation_options)[\w.-]+\.js[^"]*")></script>',
+            r"<script defer \1></script>",
+            page,
+        )
     page = re.sub(r'(<meta name="viewport"[^>]*>)(.*?)</head>', drop_viewports, page, count=1, flags=re.DOTALL)
     page = re.sub(r"<title>(.+?) &#8212; \1</title>", r"<title>\1</title>", page)
-    page = page.replace(".pst-js-only { display: none !important; }", f".pst-js-only {{ display: none !important; }}\n{NO_SCRIPT}")
+    page = page.replace(
+        ".pst-js-only { display: none !important; }", f".pst-js-only {{ display: none !important; }}\n{NO_SCRIPT}"
+    )
     return re.sub(r"<summary>\s*(<p.*?</p>)\s*</summary>", spans, page, flags=re.DOTALL)
 
 
@@ -139,6 +160,11 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
     for name in NOWHERE:
         for script in static.rglob(f"{name}.js*"):
             script.unlink()
+    theme = static / "scripts" / "pydata-sphinx-theme.js"
+    text = theme.read_text(encoding="utf-8")
+    if MEASURED not in text:
+        logger.warning("light_pages.py: the theme no longer measures what MEASURED says; look at what it does instead")
+    theme.write_text(text.replace(MEASURED, '".nothing"'), encoding="utf-8", newline="\n")
     scripts = [file.read_text(encoding="utf-8") for file in static.rglob("*.js")]
     words = {word for text in [*pages.values(), *scripts] for word in WORD.findall(text)}
     fonts = static / "vendor" / "fontawesome" / "webfonts"

@@ -1,7 +1,7 @@
 """Typesets formulas with MathJax in V8, and remembers them: a formula is set once, however often the book is built.
 
-Formulas lie in one file beside the output of the book, so that they outlive an empty output folder. The file is named by
-a hash of everything that sets them.
+Formulas lie in one file beside the output of the book, so that they outlive an empty output folder. The file is named
+by a hash of everything that sets them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ STYLE_SHEET = "style sheet"
 
 
 class Typeset(TypedDict, total=False):
-    """A formula as HTML and as MathML, and the width of its longest unbreakable piece in em; or what is wrong with it."""
+    """A formula as HTML and as MathML, the width of its longest unbreakable piece in em; or what is wrong with it."""
 
     html: str
     mathml: str
@@ -92,7 +92,9 @@ def slim(formula: Typeset) -> Typeset:
     """Leave out what neither a browser nor a screen reader needs."""
     if "error" in formula:
         return formula
-    html = re.sub(r' style="margin-left: 0; margin-right: 0;"', "", formula["html"]).replace('class=" MJX-TEX"', 'class="MJX-TEX"')
+    html = re.sub(r' style="margin-left: 0; margin-right: 0;"', "", formula["html"]).replace(
+        'class=" MJX-TEX"', 'class="MJX-TEX"'
+    )
     mathml = re.sub(r"\n\s*|<!--.*?-->", "", formula["mathml"])
     mathml = re.sub(r' (?:xmlns|data-mjx-\w+)="[^"]*"', "", mathml)
     mathml = re.sub(r"&#x([0-9A-F]+);", lambda match: chr(int(match[1], 16)), mathml)

@@ -24,8 +24,9 @@ class Opened:
     def faulty_formulas(self) -> list[str]:
         """Return the formulas that are not drawn: without a size, or still TeX."""
         missing = self.page.locator("article .math:not(:has(mjx-container))").all_inner_texts()
-        flat = """formulas => formulas.filter(one => one.checkVisibility() && !one.firstChild.getBoundingClientRect().width)
-                  .map(one => one.dataset.tex)"""
+        flat = """formulas => formulas
+            .filter(one => one.checkVisibility() && !one.firstChild.getBoundingClientRect().width)
+            .map(one => one.dataset.tex)"""
         return missing + self.page.locator("article mjx-container").evaluate_all(flat)
 
 

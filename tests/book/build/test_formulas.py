@@ -31,7 +31,9 @@ def test_screen_reader_gets_mathml(formulas: Formulas) -> None:
 
 
 def test_russian_words_are_whole(formulas: Formulas) -> None:
-    assert ">при всех </mjx-utext>" in formulas.get(r"x\quad\text{при всех }y", display=True)["html"].replace("\xa0", " ")
+    assert ">при всех </mjx-utext>" in formulas.get(r"x\quad\text{при всех }y", display=True)["html"].replace(
+        "\xa0", " "
+    )
 
 
 def test_long_formula_of_the_text_breaks_after_its_signs(formulas: Formulas) -> None:
