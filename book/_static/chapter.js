@@ -27,7 +27,15 @@
       },
       { rootMargin: "50%" },
     );
-    document.querySelectorAll(SCROLLING).forEach((box) => near.observe(box));
+    const boxes = document.querySelectorAll(SCROLLING);
+    boxes.forEach((box) => near.observe(box));
+    // Whoever goes by the keyboard passes through all of them.
+    const lookAtAll = (event) => {
+      if (event.key !== "Tab") return;
+      document.removeEventListener("keydown", lookAtAll);
+      boxes.forEach(look);
+    };
+    document.addEventListener("keydown", lookAtAll);
   };
 
   // Whoever copies a formula gets its TeX.

@@ -11,7 +11,7 @@ RULES = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "preload": False,  # axe would fetch the style sheets a second time, from wrong places
 }
-VIEWS = [(1280, "light"), (1280, "dark"), (375, "light"), (375, "dark")]
+VIEWS = [(width, theme) for width in (1280, 375, 320) for theme in ("light", "dark")]
 READ = [page for page in pages() if page != "index.html"]  # the root only leads to the first page
 
 
@@ -29,6 +29,7 @@ def opened(request: pytest.FixtureRequest, loaded: Opened) -> Opened:
     loaded.page.set_viewport_size({"width": width, "height": 900})
     loaded.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     loaded.page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+    loaded.page.keyboard.press("Tab")  # boxes far from the screen are looked at when the keyboard is used
     loaded.page.wait_for_timeout(500)  # the theme looks for what scrolls 300 ms after a change of width
     return loaded
 
