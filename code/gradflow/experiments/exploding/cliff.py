@@ -8,6 +8,8 @@ Source: Pascanu, Mikolov, Bengio, ICML 2013, section 2.3.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -46,14 +48,14 @@ def loss_and_gradient(point: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor
     return (y - TARGET) ** 2, torch.stack([outer * dx_dw, outer * dx_db])
 
 
-def descend(start: Tensor, learning_rate: float, updates: int, max_norm: float | None = None) -> Tensor:
+def descend(start: Tensor, learning_rate: float, updates: int, max_norm: float | Tensor = math.inf) -> Tensor:
     """Gradient descent from every start at once, with or without clipping by norm.
 
     Args:
         start: (2, N).
         learning_rate: positive.
         updates: number of updates.
-        max_norm: threshold on the norm of the gradient; None leaves the gradient alone.
+        max_norm: threshold on the norm of the gradient, of all points or of each (N,); ``inf`` leaves it alone.
 
     Returns:
         All visited points (updates + 1, 2, N).
@@ -64,7 +66,9 @@ def descend(start: Tensor, learning_rate: float, updates: int, max_norm: float |
     require_tensor("start", start, ndim=2)
     require_positive("learning_rate", learning_rate)
     require_count("updates", updates)
-    limit = float("inf") if max_norm is None else require_positive("max_norm", max_norm)
+    limit = torch.as_tensor(max_norm, dtype=start.dtype, device=start.device)
+    if not bool((limit > 0).all()):
+        raise ValueError(f"max_norm: expected positive numbers, got {max_norm!r}")
     path = [start]
     for _ in range(updates):
         _, gradient = loss_and_gradient(path[-1])
