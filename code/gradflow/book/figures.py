@@ -98,10 +98,11 @@ class Chart:
 
 
 class _CommaFormatter(ScalarFormatter):
-    """Plain ticks with a decimal comma."""
+    """Plain ticks with a decimal comma; as part of a formula it stands in braces, or a space would follow it."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return super().__call__(x, pos).replace(".", ",")
+        text = super().__call__(x, pos)
+        return text.replace(".", "{,}" if "$" in text else ",")
 
 
 def log_scale(ax: Axes, axis: str = "y") -> None:

@@ -55,6 +55,7 @@ def test_linear_ticks_have_a_decimal_comma():
     chart.ax.figure.draw_without_rendering()
     labels = [label.get_text() for label in chart.ax.get_yticklabels()]
     assert any("," in label for label in labels) and not any("." in label for label in labels)
+    assert not any("$" in label and "," in label.replace("{,}", "") for label in labels)  # a space would follow it
 
 
 def test_heatmap_has_a_labelled_bar():
