@@ -90,6 +90,8 @@ class RussianStyle(UnsortedStyle):
         kind = first_of[optional_field("type"), Text("Диссертация")]
         return self._entry(e, sentence[kind, field("school"), optional_field("address"), date])
 
+    get_mastersthesis_template = get_phdthesis_template
+
     def _entry(self, e: Entry, where: Node) -> Node:
         return toplevel[
             self.format_names("author"),
