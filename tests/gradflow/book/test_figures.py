@@ -81,3 +81,17 @@ def test_profile_is_drawn_as_three_curves_over_the_layers():
     plot_profile(chart.ax, profile)
     assert [len(line.get_xdata()) for line in chart.ax.lines] == [4, 3, 3]
     assert chart.ax.get_yscale() == "log"
+
+
+def test_ticks_have_a_comma_without_a_space():
+    chart = Chart(1)
+    chart.axes[0].plot([0.0, 0.5, 1.0])
+    labels = [label.get_text() for label in chart.axes[0].get_yticklabels()]
+    assert any("0{,}5" in label or "0{,}4" in label for label in labels), labels
+
+
+def test_coordinates_are_written_to_a_tenth_of_a_pixel():
+    html = drawn()._repr_html_()
+    for path in re.findall(r' d="([^"]+)"', html):
+        assert re.search(r"\.\d\d", path) is None
+    assert "\n" not in "".join(re.findall(r' d="([^"]+)"', html))
