@@ -12,7 +12,7 @@ from torch.autograd.graph import Node
 
 from gradflow.monitor import graph
 from gradflow.monitor.frame import Frame
-from gradflow.monitor.measure import dead_units, measure, norm
+from gradflow.monitor.measure import dead_units, measure, nonzeros, norm
 from gradflow.monitor.record import Origin, ParameterRecord, Record
 from gradflow.monitor.thresholds import CHANGED, SATURATED_AT
 
@@ -116,7 +116,7 @@ class BackwardWatcher:
                 self.frame.dead.setdefault(place, []).append(dead_units(result))
             else:
                 centred = result.detach() * 2 - 1 if name == "Sigmoid" else result.detach()
-                share = float((centred.abs() > SATURATED_AT).float().mean())
+                share = nonzeros(torch.nn.functional.hardshrink(centred, SATURATED_AT)) / max(1, centred.numel())
                 self.frame.saturated.setdefault(place, []).append(share)
 
     def _broke(self, name: str, number: int, what: str) -> None:
@@ -147,3 +147,7 @@ class BackwardWatcher:
             entry.gradient, entry.inf, entry.nan, entry.zeros = (values.norm, values.inf, values.nan, values.zeros)
             entry.subnormal = values.subnormal
             self.frame.accumulated[name] = values.norm
+            self.frame.versions[name] = id(parameter.grad), parameter.grad._version
+            if not values.finite and self.frame.step.backward is None and math.isfinite(self.frame.step.root):
+                owner = name.rpartition(".")[0] or self.record.root
+                self.frame.step.backward = Origin(owner, None, what="nan" if values.nan else "inf")

@@ -56,14 +56,13 @@ class ForwardWatcher(CallWatcher):
         trace = Trace(call, together([measure(output, self.shares) for output in outputs]))
         trace.entered = norm(entered.detach()) if entered is not None else NAN
         if self.shares:
-            trace.spread = spread(outputs[0])
+            trace.spread = spread(outputs[0], trace.output.norm if len(outputs) == 1 else norm(outputs[0].detach()))
         if not trace.output.finite and frame.step.forward is None:
             frame.step.forward = self._origin(call, outputs, trace)
         frame.traces.append(trace)
         frame.last = outputs[0], trace
-        frame.handles += [
-            output.register_hook(trace.collect(self.shares)) for output in outputs if output.requires_grad
-        ]
+        hook = trace.collect(self.shares, frame.broke_below)
+        frame.handles += [output.register_hook(hook) for output in outputs if output.requires_grad]
         if isinstance(call.module, nn.RNNBase):
             self._watch_time(call, trace)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
@@ -30,11 +31,13 @@ class Trace:
         trace.gradients, trace.spread = self.gradients, self.spread
         return trace
 
-    def collect(self, shares: bool) -> Any:
+    def collect(self, shares: bool, on_break: Callable[[Trace, str], None]) -> Any:
         """A hook that measures the gradient with respect to the output."""
 
         def hook(gradient: Tensor) -> None:
-            self.gradients.append(measure(gradient, shares))
+            self.gradients.append(values := measure(gradient, shares))
+            if not values.finite:
+                on_break(self, "nan" if values.nan else "inf")
 
         return hook
 
@@ -53,6 +56,7 @@ class Frame:
         self.opaque = False  # what the graph keeps must not be read
         self.saturated: dict[str, list[float]] = {}
         self.dead: dict[str, list[float]] = {}
+        self.versions: dict[str, tuple[int, int]] = {}  # of every gradient when it was read
         # What lasts beyond the step: parameters stepped and not yet cleared; norms since the last step, by name.
         self.stale: set[str] = previous.stale if previous else set()
         self.accumulated: dict[str, float] = previous.accumulated if previous else {}
@@ -74,6 +78,12 @@ class Frame:
         """The place of an operation, in the terms of the record."""
         before = self.calls.before(number)
         return Origin(self.calls.inside(number), operation, before, before, what, inputs, batch=self.passes)
+
+    def broke_below(self, trace: Trace, what: str) -> None:
+        """The gradient at a module's output is not finite: a module that took it did it, if no operation did."""
+        if self.step.backward is None and math.isfinite(self.step.root):
+            above = next((other for other in self.traces if other.first > trace.first and other.gradients), None)
+            self.step.backward = Origin(above.name if above else None, None, trace.name, what=what)
 
     def close(self) -> StepRecord:
         """Let go of every hook and tensor, and return what is left: numbers."""

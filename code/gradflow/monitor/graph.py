@@ -30,6 +30,13 @@ SINGULAR = frozenset({
     "Erfinv", "Lgamma", "Digamma", "Tan",
 })
 # fmt: on
+# Sums of products: heavy, with a slope everywhere. What they send back is seen at the modules' ends and at the weights.
+# fmt: off
+PRODUCTS = frozenset({
+    "Addmm", "Mm", "Convolution", "Linear", "MkldnnLinear", "MkldnnRnnLayer", "Addbmm", "Baddbmm", "Embedding",
+    "Add", "Sub", "Neg", "Sum", "Mean",
+})
+# fmt: on
 _INPUTS = ("_saved_self", "_saved_input", "_saved_other", "_saved_mat1", "_saved_mat2", "_saved_target", "_saved_query")
 _RESULTS = ("_saved_result", "_saved_result1", "_saved_grid", "_saved_L", "_saved_S", "_saved_Q")
 
@@ -166,13 +173,13 @@ def _largest(tensor: Tensor | None) -> float:
 
 
 def gradient_watch(nodes: Iterable[Node], on_break: Callable[[str, int, str], None]) -> Iterator[Any]:
-    """Hook every operation that changes values; yield the handles.
+    """Hook every operation that changes values, but sums of products; yield the handles.
 
     ``on_break(name, number, what)`` is called when gradients leave an operation as "inf" or "nan" although they came
     finite, or all as exact zeros although they did not come so ("zero").
     """
     for node in nodes:
-        if operation(node) not in LAYOUT:
+        if operation(node) not in LAYOUT and operation(node) not in PRODUCTS:
             yield node.register_hook(_node_hook(operation(node), number(node), on_break))
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from gradflow.monitor.frame import Frame
-from gradflow.monitor.measure import NAN, norm
+from gradflow.monitor.measure import NAN, nonzeros, norm
 from gradflow.monitor.record import OptimizerRecord, ParameterRecord, Record
 
 
@@ -71,7 +70,8 @@ class UpdateWatcher:
             parameter = self.parameters[name]
             entry = step.parameters.setdefault(name, ParameterRecord.of(name, parameter))
             assert parameter.grad is not None
-            entry.stepped = norm(parameter.grad)
+            same = self.frame.versions.get(name) == (id(parameter.grad), parameter.grad._version)
+            entry.stepped = entry.gradient if same else norm(parameter.grad)
             entry.weight = norm(parameter.detach())
             self._copies[name] = parameter.detach().clone()
 
@@ -87,8 +87,8 @@ class UpdateWatcher:
         step = before.sub_(parameter.detach())
         entry.update = norm(step)
         if self.shares and parameter.grad is not None and not parameter.grad.is_sparse:
-            driven = int(torch.count_nonzero(parameter.grad))
-            entry.unmoved = max(0.0, 1 - int(torch.count_nonzero(step)) / driven) if driven else NAN
+            driven = nonzeros(parameter.grad)
+            entry.unmoved = max(0.0, 1 - nonzeros(step) / driven) if driven else NAN
         if not math.isfinite(entry.update):
             entry.weight_bad = int((~parameter.detach().isfinite()).sum())
             if math.isfinite(entry.weight) and math.isfinite(entry.stepped):
