@@ -6,7 +6,8 @@ from functools import partial
 import pytest
 import torch
 
-from gradflow.experiments.comparison import (
+from gradflow.experiments.comparison.pixels import recorded_pixels
+from gradflow.experiments.comparison.race import (
     ADDING,
     ORDER,
     build,
@@ -137,3 +138,13 @@ def test_an_unknown_method_is_refused():
 def test_an_unknown_model_is_refused():
     with pytest.raises(ValueError, match="^name:"):
         build("Transformer", ADDING, length=20, seeds=1)
+
+
+def test_record_of_the_pixels_says_where_it_was_made_and_holds_five_seeds_of_every_model():
+    made, entries = recorded_pixels()
+    assert all(made.values()) and "H100" in made["device"]
+    assert len(entries) == 7 and all(entry.accuracy.shape == (5, len(entry.passes)) for entry in entries)
+    final = {(entry.name, entry.rate): entry.accuracy[:, -1] for entry in entries}
+    irnn = final["IRNN", 3e-5]
+    assert final["LSTM, b = 1", 1e-3].max() < irnn.min()
+    assert irnn.max() < final["LSTM, chrono", 3e-3].min() and irnn.max() < final["GRU", 3e-3].min()
