@@ -77,8 +77,8 @@ def test_gradient_at_the_start_does_not_tell_who_will_learn():
 
 def test_clipping_and_orthogonality_cure_different_diseases():
     sgd, clip, orthogonal, both = order_table({20: 900}, seeds=3)[20]
-    assert both == 3 and clip >= 2
-    assert sgd <= 1 and orthogonal <= 1
+    assert clip + both >= 5
+    assert sgd + orthogonal + 2 <= clip + both
 
 
 def test_a_shorter_step_replaces_clipping_on_a_short_sequence():
