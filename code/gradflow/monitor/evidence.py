@@ -88,7 +88,9 @@ class Evidence:
             losses += [math.inf] if origin.what == "inf" or origin.inputs == "large" else []
         if not losses or not self.losses[0] > 0:
             return NAN
-        return max(max(losses) / max(self.losses[:5]), self.last_loss / self.losses[0])
+        spike = max(self.losses) / max(self.losses[0], median(self.losses))
+        rise = max(max(losses) / max(self.losses[:5]), self.last_loss / self.losses[0])
+        return max(rise, spike) if spike > threshold("spike") else rise
 
     def leaves(self, step: StepRecord) -> list[ModuleRecord]:
         """The modules of a step that contain no other, in the order of the computation."""

@@ -31,7 +31,7 @@ def by_time(module: nn.RNNBase, sequence: Tensor | PackedSequence, gradient: Ten
         steps: Any = torch.split(gradient, sequence.batch_sizes.tolist())
     else:
         steps = gradient.unbind(1 if module.batch_first and gradient.ndim == 3 else 0)
-    return [float(value) for value in torch.stack([torch.linalg.vector_norm(step.float()) for step in steps])]
+    return [float(value) for value in torch.stack([torch.linalg.vector_norm(step.double()) for step in steps])]
 
 
 def forget_bias(module: nn.Module) -> float | None:

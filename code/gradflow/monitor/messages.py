@@ -207,7 +207,7 @@ MESSAGES: dict[str, Kind] = {
     ),
     "half-overflow": Kind(
         "format",
-        "diagnosis",
+        "precision",
         Message(
             "Значение не помещается в float16",
             "наибольшее число на входе {largest}, на выходе {what}; предел float16 — 65504",
@@ -352,7 +352,7 @@ MESSAGES: dict[str, Kind] = {
     ),
     "half-gradient": Kind(
         "format",
-        "diagnosis",
+        "precision",
         Message(
             "Градиент не помещается в float16",
             "функция потерь конечна ({loss}), масштаб {scale}, а {operation} вернула {what}",
@@ -388,7 +388,7 @@ MESSAGES: dict[str, Kind] = {
     ),
     "eps-rounded": Kind(
         "format",
-        "diagnosis",
+        "precision",
         Message(
             "ε оптимизатора округляется до нуля",
             "градиент конечен ({gradient}), веса {dtype}, ε = {eps}: в этом формате это 0, и шаг — деление на 0",
@@ -442,7 +442,7 @@ MESSAGES: dict[str, Kind] = {
     ),
     "clip-before-unscale": Kind(
         "loop",
-        "diagnosis",
+        "precision",
         Message(
             "Обрезание до unscale_",
             "масштаб {scale}; норма до обрезания {raw}, в оптимизатор пришло "
@@ -480,7 +480,7 @@ MESSAGES: dict[str, Kind] = {
     ),
     "skipped-steps": Kind(
         "loop",
-        "diagnosis",
+        "precision",
         Message(
             "GradScaler пропускает шаги",
             "{skipped} шагов из {steps} без optimizer.step(): градиент не число при любом масштабе (сейчас {scale})",
@@ -592,7 +592,7 @@ MESSAGES: dict[str, Kind] = {
     ),
     "lost-updates": Kind(
         "format",
-        "diagnosis",
+        "precision",
         Message(
             "Шаги теряются при округлении",
             "в {count} матрицах ({dtype}) до {share} весов с ненулевым градиентом после шага не изменились",

@@ -237,6 +237,7 @@ def inputs(evidence: Evidence) -> Iterator[Symptom]:
         return
     large, shifted = (step.inputs.rms > threshold("input rms"), step.inputs.offset > threshold("input offset"))
     trouble = evidence.broken_at is not None or evidence.flat or evidence.growth > threshold("growth")
+    trouble |= any(module.saturated > threshold("saturated share") for module in step.modules.values())
     if (large or shifted) and trouble and not step.inputs.bad:
         values: dict[str, float | str] = {"rms": step.inputs.rms, "offset": step.inputs.offset}
         yield Symptom("unscaled-input", f"«{evidence.record.root}» ← x", step.index, 1.2, values)
