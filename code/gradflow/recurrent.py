@@ -45,6 +45,7 @@ ACTIVATIONS = {
         nn.functional.leaky_relu, lambda a: torch.where(a > 0, torch.ones_like(a), _LEAK * torch.ones_like(a))
     ),
     "abs": Activation(torch.abs, torch.sign),
+    "far_abs": Activation(lambda a: (a + 3).abs() - 3, lambda a: (a + 3).sign()),  # the fold is away from zero
     "maxmin": Activation(maxmin, None),
 }
 """The activations of ``ParallelRNN`` by name."""

@@ -157,7 +157,7 @@ def test_the_seed_decides_the_weights(kind):
     assert not all(torch.equal(p, twins[2][name]) for name, p in twins[0].items())
 
 
-@pytest.mark.parametrize("activation", ["linear", "tanh", "relu", "leaky_relu", "abs"])
+@pytest.mark.parametrize("activation", ["linear", "tanh", "relu", "leaky_relu", "abs", "far_abs"])
 @pytest.mark.parametrize("shape", [(5, 5), (8, 5, 5)], ids=["recurrent", "deep"])
 def test_driven_run_multiplies_in_the_order_of_time_and_its_slopes_are_derivatives(activation, shape):
     W, inputs, h = (torch.randn(*s, generator=generator(), dtype=torch.float64) for s in (shape, (8, 5), (5,)))

@@ -1,7 +1,4 @@
-"""Where descent on clipped gradients of a batch comes to rest.
-
-Public name: ``balance``.
-"""
+"""Where descent on clipped gradients of a batch comes to rest."""
 
 from __future__ import annotations
 

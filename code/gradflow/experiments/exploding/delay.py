@@ -1,7 +1,4 @@
-"""Truncated BPTT with a carried state on the delay task: what the gradient does not see, the state may remember.
-
-Public names: ``learn_delays``, ``STARTS``.
-"""
+"""Truncated BPTT with a carried state on the delay task: what the gradient does not see, the state may remember."""
 
 from __future__ import annotations
 

@@ -44,6 +44,7 @@ def train_network(
     activation: str,
     initialization: str = "orthogonal",
     *,
+    gain: float = 1.0,
     constrained: bool = False,
     steps: int = 600,
     nets: int = 6,
@@ -57,6 +58,7 @@ def train_network(
             (50 steps, goal 0.05, which is 0.3 of the loss of guessing).
         activation: a key of ``gradflow.recurrent.ACTIVATIONS``.
         initialization: "orthogonal" or "identity", of the recurrent matrix.
+        gain: by which the orthogonal matrix is multiplied.
         constrained: keep the matrix orthogonal by ``torch.nn.utils.parametrizations.orthogonal``.
         steps, nets, hidden_size, seed: sizes and the seed of everything random.
 
@@ -72,7 +74,7 @@ def train_network(
     copying = task == "copying"
     inputs, outputs = (SYMBOLS + 2, SYMBOLS + 1) if copying else (2, 1)
     cell = ParallelRNN(nets, inputs, hidden_size, activation, generator=g)
-    identity_(cell.W) if initialization == "identity" else orthogonal_(cell.W, generator=g)
+    identity_(cell.W) if initialization == "identity" else orthogonal_(cell.W, gain, generator=g)
     nn.init.zeros_(cell.b)
     model = SequenceModel(cell, outputs, every_step=copying, generator=g)
     if constrained:
