@@ -116,7 +116,15 @@ def open_slowly(context: BrowserContext, address: str) -> tuple[Page, list[int]]
     protocol = context.new_cdp_session(page)
     protocol.send("Network.enable")
     protocol.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
-    protocol.on("Network.loadingFinished", lambda event: transfers.append(event["encodedDataLength"]))
+    held = set()  # requests for what the page itself holds as data: are counted with the page
+    protocol.on(
+        "Network.requestWillBeSent",
+        lambda event: held.add(event["requestId"]) if event["request"]["url"].startswith("data:") else None,
+    )
+    protocol.on(
+        "Network.loadingFinished",
+        lambda event: transfers.append(0 if event["requestId"] in held else event["encodedDataLength"]),
+    )
     page.add_init_script(OBSERVE)
     page.goto(address, wait_until="load", timeout=120_000)
     return page, transfers

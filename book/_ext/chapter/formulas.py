@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -117,6 +118,37 @@ def glue_to_neighbours(app: Sphinx, doctree: nodes.document, docname: str) -> No
         glued += [nodes.Text(before), node, nodes.Text(after)]
 
 
+def plain(mathml: str) -> str:
+    """Return a formula as the characters it consists of."""
+    return unescape(re.sub(r"<[^>]*>", "", mathml.replace("<msqrt>", "√").replace("<math", " <math"))).strip()
+
+
+def spell_titles(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Remember how the headings with formulas look as plain text: the search shows their TeX otherwise."""
+    for title in doctree.findall(nodes.title):
+        formulas = list(title.findall(nodes.math))
+        if not formulas:
+            continue
+        spelled = title.astext()
+        for node in formulas:
+            formula = app.chapter_formulas.get(source_of(node), display=False)  # type: ignore[attr-defined]
+            spelled = spelled.replace(node.astext(), plain(formula.get("mathml", "")), 1)
+        app.chapter_titles[title.astext()] = spelled  # type: ignore[attr-defined]
+
+
+def spell_search(app: Sphinx, error: Exception | None) -> None:
+    """Put the plain headings into the search index."""
+    index = Path(app.outdir, "searchindex.js")
+    if error or app.builder.format != "html" or not index.exists():
+        return
+    text = index.read_text(encoding="utf-8")
+    for tex, spelled in app.chapter_titles.items():  # type: ignore[attr-defined]
+        for ascii_only in (True, False):
+            old, new = (json.dumps(one, ensure_ascii=ascii_only) for one in (tex, spelled))
+            text = text.replace(old, new)
+    index.write_text(text, encoding="utf-8", newline="\n")
+
+
 def used_rules(style_sheet: str, words: set[str]) -> list[str]:
     """Return the rules of MathJax's style sheet of which the pages hold every element and class."""
     rules = [rule for rule in style_sheet.strip().split("\n\n") if not rule.startswith("@font-face")]
@@ -128,12 +160,26 @@ def used_rules(style_sheet: str, words: set[str]) -> list[str]:
     return kept
 
 
+def characters_of(family: str, rules: list[str]) -> set[int]:
+    """Return the characters that the rules take from a font: those of its class, of none, or of stretched signs."""
+    found: set[int] = set()
+    for rule in rules:
+        classes = set(re.findall(r"\.(TEX-[A-Z0-9]+)", rule.split("{")[0]))
+        shown = re.search(r'content: "((?:[^"\\]|\\.)*)"', rule)
+        if shown and (family.removeprefix("MJX") in classes or not classes):
+            text = re.sub(r"\\([0-9A-F]+) ?", lambda code: chr(int(code[1], 16)), shown[1])
+            if classes or family == "MJXTEX" or "stretchy" in rule:
+                found |= {ord(char) for char in text}
+    return found
+
+
 def font_face(rule: str, characters: set[int]) -> str:
     """Put the characters of a font that the book uses into its rule."""
     name = re.search(r'url\("\./([\w-]+\.woff)"\)', rule)
     if name is None:
         return rule
     options = subset.Options(flavor="woff", recalc_timestamp=False, notdef_outline=True)
+    options.drop_tables += ["FFTM"]  # the time of an editor
     font = subset.load_font(str(FONTS / name[1]), options)
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=characters & set(font.getBestCmap()) or set(font.getBestCmap()))
@@ -153,16 +199,17 @@ def write_style_sheet(app: Sphinx, error: Exception | None) -> None:
     pages = [file.read_text(encoding="utf-8") for file in sorted(Path(app.outdir).rglob("*.html"))]
     rules = used_rules(formulas.style_sheet, {word for page in pages for word in WORDS.findall(page)})
     text = "\n".join(rules)
-    shown = re.findall(r'content: "((?:[^"\\]|\\.)*)"', text)
-    characters = {ord(char) for one in shown for char in re.sub(r"\\([0-9A-F]+) ?", lambda m: chr(int(m[1], 16)), one)}
     faces = [rule for rule in formulas.style_sheet.split("\n\n") if rule.strip().startswith("@font-face")]
     families = set(re.findall(r"\bMJX[A-Z0-9-]+", text))
-    used = [font_face(rule, characters) for rule in faces if set(WORDS.findall(rule)) & families]
+    used = [
+        font_face(rule, characters_of(name, rules)) for rule in faces for name in set(WORDS.findall(rule)) & families
+    ]
     Path(app.outdir, "_static", "formulas.css").write_text("\n".join([text, *used, ""]), encoding="utf-8", newline="\n")
 
 
 def begin(app: Sphinx) -> None:
     """Find the formulas of earlier builds."""
+    app.chapter_titles = {}  # type: ignore[attr-defined]
     app.chapter_formulas = Formulas(Path(app.outdir).parent / ".formulas")  # type: ignore[attr-defined]
 
 
@@ -171,6 +218,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("formulas", (visit_math, None), (visit_math_block, None))
     app.connect("builder-inited", begin)
     app.connect("doctree-resolved", typeset_page, priority=900)
+    app.connect("doctree-resolved", spell_titles, priority=940)
+    app.connect("build-finished", spell_search, priority=700)
     app.connect("doctree-resolved", glue_to_neighbours, priority=950)
     app.connect("build-finished", write_style_sheet, priority=700)
     app.add_css_file("formulas.css", priority=300)

@@ -80,6 +80,19 @@ def test_root_leads_to_the_first_page(site: str, browser: Browser) -> None:
     page.close()
 
 
+GLARING = """() => [...document.querySelectorAll("article *")].filter((box) => {
+  const [red, green, blue, alpha] = getComputedStyle(box).backgroundColor.match(/[\\d.]+/g).map(Number);
+  return !box.closest("svg") && box.checkVisibility() && (alpha ?? 1) > 0.3 && Math.min(red, green, blue) > 110;
+}).map((box) => box.className)"""
+
+
+@pytest.mark.parametrize("page", pages_with("cell_output")[:3])
+def test_no_box_glares_in_the_dark(page: str, site: str, open_page: OpenPage) -> None:
+    with open_page(site + page, theme="dark") as opened:
+        opened.page.evaluate("document.querySelectorAll('article details').forEach((fold) => { fold.open = true; })")
+        assert opened.page.evaluate(GLARING) == []
+
+
 def test_figure_is_drawn_in_the_colour_of_the_text(site: str, open_page: OpenPage) -> None:
     for page in pages_with("gradflow-chart")[:1]:
         for theme in ("light", "dark"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from chapter import typesetting
-from chapter.formulas import font_face, source_of, used_rules
+from chapter.formulas import font_face, plain, source_of, used_rules
 from chapter.typesetting import FONTS, Formulas, Typeset
 from docutils import nodes
 
@@ -28,6 +28,10 @@ def test_error_names_its_cause(formulas: Formulas) -> None:
 
 def test_screen_reader_gets_mathml(formulas: Formulas) -> None:
     assert formulas.get(r"\frac{a}{2}", display=False)["mathml"] == "<math><mfrac><mi>a</mi><mn>2</mn></mfrac></math>"
+
+
+def test_search_shows_a_formula_as_plain_text(formulas: Formulas) -> None:
+    assert plain(formulas.get(r"\sqrt2\le W", display=False)["mathml"]) == "√2≤W"
 
 
 def test_russian_words_are_whole(formulas: Formulas) -> None:

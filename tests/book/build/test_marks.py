@@ -1,4 +1,4 @@
-"""Words that screens and screen readers need are marked in the page: sides of panels, English terms, cards of tables."""
+"""What screens and screen readers need is marked in the page: sides of panels, English terms, cards of tables."""
 
 import re
 from pathlib import Path
