@@ -207,3 +207,24 @@ def test_bad_arguments_are_named(arguments, message):
     *positional, options = [*arguments, {}] if not isinstance(arguments[-1], dict) else arguments
     with pytest.raises(ValueError, match=message):
         GradientMonitor(*positional, **options)
+
+
+def test_a_layer_made_anew_in_every_forward_pass_is_found():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return nn.Linear(4, 1)(self.first(x).tanh())
+
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    with GradientMonitor(net, optimizer) as monitor:
+        for _ in range(3):
+            loss = net(torch.randn(8, 4)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            monitor.step(loss)
+    assert [(finding.code, finding.where) for finding in monitor.diagnose()] == [("unregistered", "«Net.<Linear>»")]

@@ -59,6 +59,10 @@ class Call:
 class CallWatcher:
     """While entered, report every call of a module of ``model``.
 
+    Attributes:
+        names: the name of each module, by its ``id``; unregistered: those that the model does not know, by name.
+        strangers: those that are nowhere in its attributes either, by name, with the ``id`` of their parameters.
+
     Args:
         model: the model, or a ``ModuleList`` or ``ModuleDict`` of models.
         on_return: called with each finished :class:`Call`, innermost first; what it returns, if anything, replaces the
@@ -73,6 +77,7 @@ class CallWatcher:
         on_call: Callable[[Call], tuple[Any, ...] | None] | None = None,
     ) -> None:
         self.names, self.unregistered = module_names(model)
+        self.strangers: dict[str, set[int]] = {}
         self._known = {id(module) for module in [*model.modules(), *self.unregistered.values()]}
         self._on_return, self._on_call = on_return, on_call
         self._running: list[Call | None] = []
@@ -118,6 +123,9 @@ class CallWatcher:
             self.names.setdefault(id(inner), name)
             self._known.add(id(inner))
             self.unregistered.setdefault(name, inner)
+            self.strangers.setdefault(name, set()).update(
+                id(parameter) for parameter in inner.parameters(recurse=False) if parameter.requires_grad
+            )
 
 
 def module_names(model: nn.Module) -> tuple[dict[int, str], dict[str, nn.Module]]:

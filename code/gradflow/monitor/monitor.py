@@ -126,6 +126,10 @@ class GradientMonitor:
         elif step.loss and loss is not None:
             step.scale = _power_of_two(step.root / step.loss)
         self.record.steps.append(step)
+        for name, own in self._forward.strangers.items():
+            module = step.modules.get(name)
+            if module is not None and module.gradient is not None and own - self._updates.held:
+                self.record.strangers.add(name)
         for name, module in step.modules.items():
             self.record.kinds.setdefault(name, module.kind)
         index = len(self.record.steps) + 1

@@ -17,7 +17,8 @@ from gradflow.monitor.record import OptimizerRecord, ParameterRecord, Record
 class UpdateWatcher:
     """While entered, read every optimiser's step that moves one of the ``parameters``.
 
-    One copy of the weights lives from the beginning of the step to its end.
+    One copy of the weights lives from the beginning of the step to its end. ``held`` are the parameters of all
+    optimisers met, by ``id``.
     """
 
     def __init__(self, parameters: dict[str, Tensor], record: Record, frame: Frame, shares: bool) -> None:
@@ -26,6 +27,7 @@ class UpdateWatcher:
         self._copies: dict[str, Tensor] = {}
         self._handles: list[Any] = []
         self._met: set[int] = set()
+        self.held: set[int] = set()
 
     def __enter__(self) -> UpdateWatcher:
         self._handles = [
@@ -41,6 +43,7 @@ class UpdateWatcher:
 
     def meet(self, optimizer: Optimizer, given: bool = False) -> list[str]:
         """Note the optimiser, one that was ``given`` in any case; return the names of the parameters it holds."""
+        self.held.update(id(parameter) for group in optimizer.param_groups for parameter in group["params"])
         held = [
             (self._names[id(parameter)], number)
             for number, group in enumerate(optimizer.param_groups)

@@ -172,6 +172,7 @@ class Record:
         reached: names of the parameters that a backward pass ever led to.
         parameters: name → whether it requires a gradient; unregistered: names of parameters that are used inside the
             model and that ``model.parameters()`` does not know.
+        strangers: names of modules that ran inside the model, are nowhere in it, and whose parameters nobody trains.
         without_grad: names of the modules that ran in training mode with gradients switched off.
         optimizers: those that hold a parameter of the model.
         forget_bias: mean bias of the forget gates of every LSTM, before the first step.
@@ -185,6 +186,7 @@ class Record:
     unregistered: list[str] = field(default_factory=list)
     reached: set[str] = field(default_factory=set)
     without_grad: set[str] = field(default_factory=set)
+    strangers: set[str] = field(default_factory=set)
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     forget_bias: dict[str, float] = field(default_factory=dict)
     exception: str | None = None

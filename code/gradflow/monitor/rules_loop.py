@@ -96,6 +96,9 @@ def not_optimised(evidence: Evidence) -> Iterator[Symptom]:
     if lost:
         values: dict[str, float | str] = {"count": len(lost), "name": lost[0]}
         yield Symptom("unregistered", f"«{lost[0].rpartition('.')[0] or lost[0]}»", 1, 1, values)
+    elif record.strangers:
+        name = min(record.strangers)
+        yield Symptom("unregistered", f"«{name}»", 1, 1, {"count": len(record.strangers), "name": name})
     left = [name for name in record.parameters if name in record.reached and name not in trained and name not in lost]
     if record.optimizers and left:
         values = {"count": len(left), "all": len(record.parameters), "name": left[0]}
