@@ -122,13 +122,14 @@ def _whole_product(W: Tensor, slopes: Tensor, every: int) -> tuple[Tensor, Tenso
 
 
 def _careful_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
-    """In float64, with a division by the largest entry before and after every factor."""
+    """In float64, with a division by the largest entry of each part, of each factor and of each product."""
     P = torch.eye(W.shape[-1], dtype=torch.float64, device=W.device)
     total = P.new_zeros(slopes.shape[1:-1])
     for W_t, slope in zip(per_step(W.double(), len(slopes)), slopes.double(), strict=True):
-        J, log_size = _divided_by_peak(slope.unsqueeze(-1) * W_t)
-        P, log_peak = _divided_by_peak(J @ P)
-        total = total + log_size + log_peak
+        (W_t, of_W), (diagonal, of_slope) = _divided_by_peak(W_t), _divided_by_peak(slope.unsqueeze(-1))
+        J, of_J = _divided_by_peak(diagonal * W_t)
+        P, of_P = _divided_by_peak(J @ P)
+        total = total + of_W + of_slope + of_J + of_P
     P, log_norm = _normalized(P)
     return P.to(W.dtype), total + log_norm
 

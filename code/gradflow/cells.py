@@ -8,12 +8,12 @@ Everything works on one sequence ``x (T, I)`` and a one-layer, one-directional m
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from gradflow._validation import require_tensor
+from gradflow._validation import require_finite, require_like, require_module, require_tensor
 from gradflow.jacobians import state_jacobians
 
 
@@ -58,7 +58,7 @@ def lstm_gates(lstm: nn.LSTM, x: Tensor) -> LSTMGates:
 
     Source: Gers, Schmidhuber, Cummins 2000; order of the blocks i, f, g, o as in ``torch.nn.LSTM``.
     """
-    W, U, b_input, b_hidden = _weights(lstm, nn.LSTM, x)
+    W, U, b_input, b_hidden = _weights("lstm", lstm, nn.LSTM, x)
     drive = x @ W.T + b_input + b_hidden
     h = c = x.new_zeros(lstm.hidden_size)
     steps, cells, states = [], [c], [h]
@@ -71,6 +71,7 @@ def lstm_gates(lstm: nn.LSTM, x: Tensor) -> LSTMGates:
         cells.append(c)
         states.append(h)
     i, f, g, o = torch.stack(steps, dim=1)
+    require_finite("lstm, x: the gates", drive)
     return LSTMGates(i, f, g, o, torch.stack(cells), torch.stack(states))
 
 
@@ -90,7 +91,7 @@ def gru_gates(gru: nn.GRU, x: Tensor) -> GRUGates:
 
     Source: Cho et al. 2014; the reset gate acts after the matrix, as in ``torch.nn.GRU``.
     """
-    W, U, b_input, b_hidden = _weights(gru, nn.GRU, x)
+    W, U, b_input, b_hidden = _weights("gru", gru, nn.GRU, x)
     drive = x @ W.T + b_input
     h = x.new_zeros(gru.hidden_size)
     steps, states = [], [h]
@@ -102,6 +103,7 @@ def gru_gates(gru: nn.GRU, x: Tensor) -> GRUGates:
         steps.append(torch.stack((r, z, n, m)))
         states.append(h)
     r, z, n, m = torch.stack(steps, dim=1)
+    require_finite("gru, x: the gates", drive, m)
     return GRUGates(r, z, n, m, torch.stack(states))
 
 
@@ -117,6 +119,7 @@ def lstm_jacobians(lstm: nn.LSTM, gates: LSTMGates) -> Tensor:
         (T, 2H, 2H) in time order; rows and columns are the cell first, then the hidden state.
         Their product in decreasing order of time is the Jacobian over several steps.
     """
+    _require_gates("lstm", lstm, gates, LSTMGates)
     through_cell = _cell_from_hidden(lstm, gates)
     U_o = _blocks(lstm)[3]
     _, f, _, o, c, _ = gates
@@ -126,7 +129,7 @@ def lstm_jacobians(lstm: nn.LSTM, gates: LSTMGates) -> Tensor:
     hidden = slope[:, :, None] * through_cell + (tanh_c * o * (1 - o))[:, :, None] * U_o
     top = torch.cat((keep, through_cell), dim=2)
     bottom = torch.cat((slope[:, :, None] * keep, hidden), dim=2)
-    return torch.cat((top, bottom), dim=1)
+    return _finite(torch.cat((top, bottom), dim=1))
 
 
 @torch.no_grad()
@@ -144,10 +147,11 @@ def cell_jacobians(lstm: nn.LSTM, gates: LSTMGates) -> Tensor:
     Returns:
         (T - 1, H, H) in time order.
     """
+    _require_gates("lstm", lstm, gates, LSTMGates)
     if len(gates.f) < 2:
         raise ValueError(f"gates: expected a run of at least 2 steps, got {len(gates.f)}")
     entry = _hidden_from_cell(gates)[:-1]
-    return torch.diag_embed(gates.f[1:]) + _cell_from_hidden(lstm, gates)[1:] * entry[:, None, :]
+    return _finite(torch.diag_embed(gates.f[1:]) + _cell_from_hidden(lstm, gates)[1:] * entry[:, None, :])
 
 
 @torch.no_grad()
@@ -164,7 +168,7 @@ def lstm_cell_jacobians(lstm: nn.LSTM, gates: LSTMGates) -> Tensor:
     products = state_jacobians(lstm_jacobians(lstm, gates)[1:])
     size = gates.c.shape[1]
     entry = _hidden_from_cell(gates)
-    return products[:, :size, :size] + products[:, :size, size:] * entry[:, None, :]
+    return _finite(products[:, :size, :size] + products[:, :size, size:] * entry[:, None, :])
 
 
 @torch.no_grad()
@@ -178,11 +182,12 @@ def gru_jacobians(gru: nn.GRU, gates: GRUGates) -> Tensor:
     Returns:
         (T, H, H) in time order; the hidden state is the whole state, so products are exact.
     """
+    _require_gates("gru", gru, gates, GRUGates)
     U_r, U_z, U_n = _blocks(gru)
     r, z, n, m, h = gates
     by_z = ((h[:-1] - n) * z * (1 - z))[:, :, None] * U_z
     by_n = r[:, :, None] * U_n + (m * r * (1 - r))[:, :, None] * U_r
-    return torch.diag_embed(z) + by_z + ((1 - z) * (1 - n**2))[:, :, None] * by_n
+    return _finite(torch.diag_embed(z) + by_z + ((1 - z) * (1 - n**2))[:, :, None] * by_n)
 
 
 def _cell_from_hidden(lstm: nn.LSTM, gates: LSTMGates) -> Tensor:
@@ -200,18 +205,45 @@ def _hidden_from_cell(gates: LSTMGates) -> Tensor:
     return gates.o * (1 - gates.c[1:].tanh() ** 2)
 
 
-def _weights(module: nn.Module, kind: type[nn.RNNBase], x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _weights(name: str, module: nn.Module, kind: type[nn.RNNBase], x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Input weights, recurrent weights and the two biases of a plain one-layer module."""
-    if not isinstance(module, kind):
-        raise ValueError(f"module: expected nn.{kind.__name__}, got {type(module).__name__}")
-    if module.num_layers != 1 or module.bidirectional or module.proj_size or not module.bias:
-        raise ValueError("module: expected one layer, one direction, biases, no projection; got " + repr(module))
+    recurrent = _require_plain(name, module, kind)
     require_tensor("x", x, ndim=2)
-    if x.shape[0] == 0 or x.shape[1] != module.input_size:
-        raise ValueError(f"x: expected shape (T, {module.input_size}) with T >= 1, got {tuple(x.shape)}")
+    if x.shape[0] == 0 or x.shape[1] != recurrent.input_size:
+        raise ValueError(f"x: expected shape (T, {recurrent.input_size}) with T >= 1, got {tuple(x.shape)}")
     names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    W, U, b_input, b_hidden = (cast(Tensor, getattr(module, name)) for name in names)
+    W, U, b_input, b_hidden = (cast(Tensor, getattr(recurrent, name)) for name in names)
+    require_like("x", x, W, name)
     return W, U, b_input, b_hidden
+
+
+def _require_plain(name: str, module: nn.Module, kind: type[nn.RNNBase]) -> nn.RNNBase:
+    require_module(name, module)
+    if not isinstance(module, kind):
+        raise ValueError(f"{name}: expected nn.{kind.__name__}, got {type(module).__name__}")
+    if module.num_layers != 1 or module.bidirectional or module.proj_size or not module.bias:
+        raise ValueError(f"{name}: expected one layer, one direction, biases, no projection; got {module!r}")
+    for parameter in module.parameters():
+        require_tensor(name, parameter)
+    return module
+
+
+def _require_gates(name: str, module: nn.Module, gates: tuple[Tensor, ...], kind: type[tuple[Tensor, ...]]) -> None:
+    """Check that ``gates`` are a record of a run of the module."""
+    recurrent = _require_plain(name, module, nn.LSTM if kind is LSTMGates else nn.GRU)
+    if not isinstance(gates, kind):
+        raise ValueError(f"gates: expected {kind.__name__}, got {type(gates).__name__}")
+    for quantity, key in zip(gates, cast(Any, kind)._fields, strict=True):
+        require_tensor(f"gates.{key}", quantity, ndim=2)
+        require_like(f"gates.{key}", quantity, cast(Tensor, recurrent.weight_hh_l0), name)
+        expected = len(gates[0]) + (key in "ch"), recurrent.hidden_size
+        if quantity.shape != expected or len(quantity) == 0:
+            raise ValueError(f"gates.{key}: expected shape {expected}, got {tuple(quantity.shape)}")
+
+
+def _finite(jacobians: Tensor) -> Tensor:
+    require_finite("gates: the Jacobians", jacobians)
+    return jacobians
 
 
 def _blocks(module: nn.RNNBase) -> tuple[Tensor, ...]:

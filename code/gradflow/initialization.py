@@ -12,7 +12,14 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor, nn
 
-from gradflow._validation import require_count, require_number, require_positive
+from gradflow._validation import (
+    require_count,
+    require_floats,
+    require_generator,
+    require_module,
+    require_number,
+    require_positive,
+)
 
 
 @torch.no_grad()
@@ -26,7 +33,7 @@ def identity_(W: Tensor, gain: float = 1.0) -> Tensor:
     """
     _require_square_shape("W", W)
     eye = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
-    return W.copy_(require_number("gain", gain) * eye)
+    return W.copy_(require_number("gain", gain, W.dtype) * eye)
 
 
 @torch.no_grad()
@@ -42,7 +49,8 @@ def orthogonal_(W: Tensor, gain: float = 1.0, *, generator: Generator) -> Tensor
     Source: Saxe, McClelland, Ganguli 2014.
     """
     _require_square_shape("W", W)
-    require_positive("gain", gain)
+    require_positive("gain", gain, W.dtype)
+    require_generator(generator)
     if W.ndim == 2:
         return nn.init.orthogonal_(W, gain, generator=generator)
     for matrices in W:
@@ -59,7 +67,7 @@ def orthogonal_gates_(cell: nn.Module, gain: float = 1.0, *, generator: Generato
     Raises:
         ValueError: ``cell`` has no ``weight_hh`` parameter with square blocks.
     """
-    for weight in _parameters(cell, "weight_hh"):
+    for weight in _parameters("cell", cell, "weight_hh"):
         hidden = weight.shape[-1]
         if weight.shape[-2] not in (3 * hidden, 4 * hidden):
             raise ValueError(f"cell: expected weight_hh of an LSTM or a GRU, got shape {tuple(weight.shape)}")
@@ -76,9 +84,8 @@ def forget_bias_(lstm: nn.Module, value: float) -> nn.Module:
 
     Source: Gers, Schmidhuber, Cummins 2000; Jozefowicz, Zaremba, Sutskever 2015.
     """
-    require_number("value", value)
     for total, other in _lstm_biases(lstm):
-        _gate(total, 1).fill_(value)
+        _gate(total, 1).fill_(require_number("value", value, total.dtype))
         _gate(other, 1).zero_()
     return lstm
 
@@ -101,6 +108,7 @@ def chrono_(lstm: nn.Module, max_lag: int, *, generator: Generator) -> nn.Module
     Source: Tallec, Ollivier 2018.
     """
     require_count("max_lag", max_lag, minimum=3)
+    require_generator(generator)
     for total, other in _lstm_biases(lstm):
         total.zero_()
         other.zero_()
@@ -110,22 +118,24 @@ def chrono_(lstm: nn.Module, max_lag: int, *, generator: Generator) -> nn.Module
 
 
 def _require_square_shape(name: str, W: Tensor) -> None:
-    # The values are about to be overwritten, so only the shape matters.
-    if W.ndim < 2 or W.shape[-1] != W.shape[-2]:
+    # The values are about to be overwritten, so they may be anything.
+    require_floats(name, W)
+    if W.ndim < 2 or W.shape[-1] != W.shape[-2] or W.numel() == 0:
         raise ValueError(f"{name}: expected square matrices (…, H, H), got shape {tuple(W.shape)}")
 
 
-def _parameters(cell: nn.Module, prefix: str) -> list[nn.Parameter]:
-    found = [parameter for name, parameter in cell.named_parameters() if name.startswith(prefix)]
-    if not found:
-        raise ValueError(f"cell: expected a module with {prefix} parameters, got {type(cell).__name__}")
+def _parameters(name: str, cell: nn.Module, prefix: str) -> list[nn.Parameter]:
+    parameters = require_module(name, cell).named_parameters()
+    found = [parameter for key, parameter in parameters if key.startswith(prefix)]
+    if not found or any(parameter.ndim < 1 + (prefix == "weight_hh") for parameter in found):
+        raise ValueError(f"{name}: expected a module with {prefix} parameters, got {type(cell).__name__}")
     return found
 
 
 def _lstm_biases(lstm: nn.Module) -> Iterator[tuple[nn.Parameter, nn.Parameter]]:
     """Pairs (bias_ih, bias_hh) of each layer, each of shape (…, 4H)."""
-    pairs = zip(_parameters(lstm, "bias_ih"), _parameters(lstm, "bias_hh"), strict=True)
-    for (total, other), weight in zip(pairs, _parameters(lstm, "weight_hh"), strict=True):
+    pairs = zip(_parameters("lstm", lstm, "bias_ih"), _parameters("lstm", lstm, "bias_hh"), strict=True)
+    for (total, other), weight in zip(pairs, _parameters("lstm", lstm, "weight_hh"), strict=True):
         if weight.shape[-2] != 4 * weight.shape[-1]:
             raise ValueError(f"lstm: expected four gates, got weight_hh of shape {tuple(weight.shape)}")
         yield total, other

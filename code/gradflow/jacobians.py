@@ -11,7 +11,8 @@ Shared conventions:
 * Products run in decreasing order, :math:`J_T \cdots J_2 J_1`, as the chain rule writes them.
 * ``float32`` or ``float64``, on any device; ``W`` and ``slopes`` agree in both. Logarithms are natural and
   always ``float64``: a sum of a thousand logarithms in ``float32`` is only good to four digits.
-* Every single :math:`J_t` must fit into the range of its type; the product need not.
+* Neither a single :math:`J_t` nor the product need fit into the range of its type; what is returned as it is
+  (``step_jacobian``, ``bptt_terms``, ``state_jacobians``) must, or else ``ValueError`` says that it does not.
 * These are measurements: no graph is recorded (``step_jacobian`` and the closed formula aside).
 * Bad input raises ``ValueError`` naming the argument, what came and what was expected.
 """
@@ -24,10 +25,18 @@ import torch
 from torch import Tensor
 
 from gradflow._products import per_step, scaled_product
-from gradflow._validation import require_count, require_positive, require_square, require_tensor
+from gradflow._validation import (
+    require_count,
+    require_finite,
+    require_like,
+    require_positive,
+    require_square,
+    require_tensor,
+)
 
 # Close singular values part slowly. After n polishing rounds the error of the logarithm is at most about 1/(2en).
 _POLISHING_ROUNDS = 40
+_LN2 = math.log(2)
 
 
 def step_jacobian(W: Tensor, slope: Tensor) -> Tensor:
@@ -47,7 +56,9 @@ def step_jacobian(W: Tensor, slope: Tensor) -> Tensor:
     if slope.ndim == 0 or slope.shape[-1] != W.shape[-1]:
         raise ValueError(f"slope: expected last dimension {W.shape[-1]} as in W, got shape {tuple(slope.shape)}")
     _require_same_kind("slope", slope, W)
-    return slope.unsqueeze(-1) * W
+    jacobian = slope.unsqueeze(-1) * W
+    require_finite("W, slope: their product", jacobian)
+    return jacobian
 
 
 @torch.no_grad()
@@ -112,12 +123,15 @@ def vjp_log_norms(W: Tensor, slopes: Tensor, v: Tensor) -> Tensor:
             f"v: expected shape (..., {W.shape[-1]}) that fits slopes {tuple(slopes.shape)}, got {tuple(v.shape)}"
         )
     logs = torch.empty(len(slopes), *shape[:-1], dtype=torch.float64, device=W.device)
+    W, slopes, log_sizes = _balanced(W, slopes)
+    v, exponent = _of_size_one(v, dims=(-1,))
     g, log_norm = _normalize(v.expand(shape))
-    factors = list(zip(per_step(W, len(slopes)), slopes, strict=True))
+    log_norm = log_norm + exponent * _LN2
+    factors = list(zip(per_step(W, len(slopes)), slopes, log_sizes, strict=True))
     for k in reversed(range(len(factors))):
-        W_t, slope = factors[k]
+        W_t, slope, log_size = factors[k]
         g, log_growth = _normalize((g * slope) @ W_t)
-        log_norm = log_norm + log_growth
+        log_norm = log_norm + log_growth + log_size
         logs[k] = log_norm
     return logs
 
@@ -145,7 +159,8 @@ def log_singular_values(W: Tensor, slopes: Tensor) -> Tensor:
     W, slopes = _require_factors(W, slopes)
     if slopes.ndim != 2:
         raise ValueError(f"slopes: expected one sequence (T, D), got shape {tuple(slopes.shape)}")
-    jacobians = slopes.double().unsqueeze(-1) * W.double()
+    W, slopes, log_sizes = _balanced(W.double(), slopes.double())
+    jacobians = slopes.unsqueeze(-1) * W
     D = W.shape[-1]
     generator = torch.Generator().manual_seed(0)
     # A random start meets every singular direction; the identity would miss some (a diagonal W, say).
@@ -167,7 +182,7 @@ def log_singular_values(W: Tensor, slopes: Tensor) -> Tensor:
         if rows.triu(1).abs().max() < 1e-6:
             break
     log_lengths: Tensor = log_rows + torch.linalg.vector_norm(rows, dim=-1).log()
-    return log_lengths.sort(descending=True).values
+    return log_lengths.sort(descending=True).values + log_sizes.sum()
 
 
 @torch.no_grad()
@@ -193,13 +208,14 @@ def lyapunov_spectrum(W: Tensor, slopes: Tensor, k: int | None = None) -> Tensor
     k = D if k is None else require_count("k", k)
     if k > D:
         raise ValueError(f"k: expected at most D = {D} exponents, got {k}")
+    W, slopes, log_sizes = _balanced(W, slopes)
     start = torch.randn(D, k, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     Q = torch.linalg.qr(start.to(W)).Q.expand(*slopes.shape[1:-1], -1, -1)
     total = torch.zeros(*slopes.shape[1:-1], k, dtype=torch.float64, device=W.device)
     for W_t, slope in zip(per_step(W, len(slopes)), slopes.unsqueeze(-1), strict=True):
         Q, R = torch.linalg.qr(slope * (W_t @ Q))
         total += R.diagonal(dim1=-2, dim2=-1).abs().double().log()
-    return total / len(slopes)
+    return (total + log_sizes.sum(0).unsqueeze(-1)) / len(slopes)
 
 
 def gaussian_lyapunov_exponents(D: int, sigma: float) -> Tensor:
@@ -260,6 +276,7 @@ def bptt_terms(W: Tensor, states: Tensor, slopes: Tensor, loss_grads: Tensor) ->
     for lag in range(T):
         terms[lag] = delta.reshape(-1, D).mT @ states[: T - lag].reshape(-1, D)
         delta = slopes[: T - lag - 1] * (delta[1:] @ W)
+    require_finite("W, states, slopes, loss_grads: the terms", terms)
     return terms
 
 
@@ -281,6 +298,25 @@ def _normalize(g: Tensor) -> tuple[Tensor, Tensor]:
     return (g / torch.where(norm > 0, norm, 1).unsqueeze(-1)).to(g.dtype), norm.log()
 
 
+def _balanced(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """``W`` and ``slopes`` of size about 1 in every step, and the logarithms of what their Jacobians lost: ``(T, …)``.
+
+    Powers of 2 are divided out, so no digit changes, and no Jacobian of the rest leaves the range of its type.
+    """
+    W, of_W = _of_size_one(W, dims=(-2, -1))
+    slopes, of_slopes = _of_size_one(slopes, dims=(-1,))
+    if slopes.ndim == 3:
+        of_W = of_W.unsqueeze(-1)
+    return W, slopes, (of_W + of_slopes) * _LN2
+
+
+def _of_size_one(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """``x`` divided by the power of 2 next to its largest element along ``dims``, and the exponents in float64."""
+    exponent = torch.frexp(x.abs().amax(dims, keepdim=True)).exponent
+    half = exponent // 2  # 2^-1074 has no reciprocal
+    return torch.ldexp(torch.ldexp(x, -half), half - exponent), exponent.double().squeeze(dims)
+
+
 def _require_factors(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     W = require_square("W", W)
     slopes = require_tensor("slopes", slopes, ndim=(2, 3))
@@ -295,10 +331,9 @@ def _require_factors(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _require_same_kind(name: str, value: Tensor, W: Tensor) -> None:
-    if value.dtype != W.dtype or value.device != W.device:
-        raise ValueError(f"{name}: expected {W.dtype} on {W.device} as in W, got {value.dtype} on {value.device}")
-    if value.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"W: expected float32 or float64, got {value.dtype}")
+    require_like(name, value, W, "W")
+    if W.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"W: expected float32 or float64, got {W.dtype}")
 
 
 def state_jacobians(jacobians: Tensor) -> Tensor:
@@ -319,4 +354,6 @@ def state_jacobians(jacobians: Tensor) -> Tensor:
     for J in jacobians.flip(0).unbind(0):
         product = product @ J
         products.append(product)
-    return torch.stack(products[::-1])
+    result = torch.stack(products[::-1])
+    require_finite("jacobians: their products", result)
+    return result

@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from gradflow._quadrature import GAUSSIAN_NODES, GAUSSIAN_WEIGHTS
-from gradflow._validation import require_number, require_positive, require_tensor
+from gradflow._validation import (
+    ask,
+    require_callable,
+    require_choice,
+    require_finite,
+    require_number,
+    require_positive,
+    require_tensor,
+)
 
 
 def layer_norm_jacobian(x: Tensor, eps: float = 0.0) -> Tensor:
@@ -35,15 +43,19 @@ def layer_norm_jacobian(x: Tensor, eps: float = 0.0) -> Tensor:
     size = len(x)
     if size < 2:
         raise ValueError(f"x: expected at least 2 elements, got {size}")
-    if require_number("eps", eps) < 0:
+    eps = require_number("eps", eps)
+    if eps < 0:
         raise ValueError(f"eps: expected a number >= 0, got {eps!r}")
-    centered = x - x.mean()
+    centered = x.double() - x.double().mean()  # squares of what float32 holds fit into float64
     s = (centered.square().mean() + eps).sqrt()
     if s == 0:
         raise ValueError("x: expected a vector that is not constant (its variance is 0 and eps is 0)")
+    require_finite("x: the standard deviation", s)
     normalized = centered / s
-    identity = torch.eye(size, dtype=x.dtype, device=x.device)
-    return (identity - 1 / size - torch.outer(normalized, normalized) / size) / s
+    identity = torch.eye(size, dtype=torch.float64, device=x.device)
+    jacobian = ((identity - 1 / size - torch.outer(normalized, normalized) / size) / s).to(x.dtype)
+    require_finite("x: the Jacobian", jacobian)
+    return jacobian
 
 
 def gradient_growth(
@@ -78,12 +90,15 @@ def gradient_growth(
 
     Source: our own derivation; the inequality is due to Nash 1958.
     """
-    if layer_norm not in ("after", "before"):
-        raise ValueError(f'layer_norm: expected "after" or "before", got {layer_norm!r}')
-    weights, biases = require_positive("sigma", sigma) ** 2, require_number("bias", bias) ** 2
+    require_callable("activation", activation)
+    require_choice("layer_norm", layer_norm, ("after", "before"))
+    weights = require_positive("sigma", sigma, torch.float64) ** 2
+    biases = require_number("bias", bias, torch.float64) ** 2
     spread = (weights + biases) ** 0.5 if layer_norm == "after" else 1.0
     a = (spread * GAUSSIAN_NODES).requires_grad_()
-    value = activation(a)
+    value = ask("activation", activation, a)
+    if not isinstance(value, Tensor) or value.shape != a.shape or not value.requires_grad:
+        raise ValueError("activation: expected a differentiable function of each element, got another")
     (slope,) = torch.autograd.grad(value.sum(), a)
     value = value.detach()
     signal = (GAUSSIAN_WEIGHTS * value.square()).sum()
@@ -93,4 +108,6 @@ def gradient_growth(
         signal = signal - (GAUSSIAN_WEIGHTS * value).sum().square()
     if signal <= 0:
         raise ValueError("activation: expected a function that is not constant, got one without variance")
-    return float(weights * (GAUSSIAN_WEIGHTS * slope.square()).sum() / signal)
+    growth = weights * (GAUSSIAN_WEIGHTS * slope.square()).sum() / signal
+    require_finite("activation, sigma, bias: the factor", growth)
+    return float(growth)

@@ -12,7 +12,15 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from gradflow._validation import require_count, require_number, require_square
+from gradflow._validation import (
+    ask,
+    require_callable,
+    require_choice,
+    require_generator,
+    require_number,
+    require_sizes,
+    require_square,
+)
 
 
 def identity_weights(depth: int, width: int, gain: float = 1.0, noise: float = 0.0, *, generator: Generator) -> Tensor:
@@ -24,9 +32,11 @@ def identity_weights(depth: int, width: int, gain: float = 1.0, noise: float = 0
     Raises:
         ValueError: ``depth`` or ``width`` is not a positive integer, ``gain`` or ``noise`` not finite.
     """
-    shape = require_count("depth", depth), require_count("width", width), width
-    normal = torch.randn(shape, generator=generator)
-    return require_number("gain", gain) * torch.eye(width) + require_number("noise", noise) * normal
+    require_sizes(depth=depth, width=width, columns=width)
+    dtype = torch.get_default_dtype()
+    gain, noise = require_number("gain", gain, dtype), require_number("noise", noise, dtype)
+    normal = torch.randn((depth, width, width), generator=require_generator(generator))
+    return gain * torch.eye(width) + noise * normal
 
 
 def gaussian_weights(depth: int, width: int, sigma: float = 1.0, *, generator: Generator) -> Tensor:
@@ -38,8 +48,9 @@ def gaussian_weights(depth: int, width: int, sigma: float = 1.0, *, generator: G
     Raises:
         ValueError: ``depth`` or ``width`` is not a positive integer, or ``sigma`` is not finite.
     """
-    shape = require_count("depth", depth), require_count("width", width), width
-    return torch.randn(shape, generator=generator) * (require_number("sigma", sigma) / math.sqrt(width))
+    require_sizes(depth=depth, width=width, columns=width)
+    scale = require_number("sigma", sigma, torch.get_default_dtype()) / math.sqrt(width)
+    return torch.randn((depth, width, width), generator=require_generator(generator)) * scale
 
 
 def orthogonal_weights(depth: int, width: int, gain: float = 1.0, *, generator: Generator) -> Tensor:
@@ -51,9 +62,11 @@ def orthogonal_weights(depth: int, width: int, gain: float = 1.0, *, generator: 
     Raises:
         ValueError: ``depth`` or ``width`` is not a positive integer, or ``gain`` is not finite.
     """
-    weights = torch.empty(require_count("depth", depth), require_count("width", width), width)
+    require_sizes(depth=depth, width=width, columns=width)
+    gain = require_number("gain", gain, torch.get_default_dtype())
+    weights = torch.empty(depth, width, width)
     for weight in weights:
-        nn.init.orthogonal_(weight, require_number("gain", gain), generator=generator)
+        nn.init.orthogonal_(weight, gain, generator=require_generator(generator))
     return weights
 
 
@@ -78,15 +91,14 @@ def deep_network(
         ValueError: ``weights`` is not a finite float tensor ``(L, D, D)``, or ``layer_norm`` is unknown.
     """
     _require_weights(weights)
-    if layer_norm not in (None, "before", "after"):
-        raise ValueError(f'layer_norm: expected "before", "after" or None, got {layer_norm!r}')
+    require_choice("layer_norm", layer_norm, (None, "before", "after"))
     layers: list[nn.Module] = []
     for weight in weights:
         layers.append(_linear(weight))
         if layer_norm == "before":
             layers.append(normalization(len(weight), elementwise_affine=False))
         if activation is not None:
-            layers.append(activation())
+            layers.append(_made_by(activation))
         if layer_norm == "after":
             layers.append(normalization(len(weight), elementwise_affine=False))
     return nn.Sequential(*layers)
@@ -101,7 +113,7 @@ def deep_linear(depth: int, width: int, gain: float, noise: float = 0.0, *, gene
     return deep_network(identity_weights(depth, width, gain, noise, generator=generator))
 
 
-class ResidualBlock(nn.Module):
+class _ResidualBlock(nn.Module):
     """``x + scale * branch(x)``."""
 
     def __init__(self, branch: nn.Module, scale: float) -> None:
@@ -138,20 +150,19 @@ def residual_network(
     Source: He et al. 2016 (residual connections), Xiong et al. 2020 (pre- and post-normalization).
     """
     _require_weights(weights)
-    if layer_norm not in (None, "pre", "post"):
-        raise ValueError(f'layer_norm: expected "pre", "post" or None, got {layer_norm!r}')
+    require_choice("layer_norm", layer_norm, (None, "pre", "post"))
     if output_weights is not None and require_square("output_weights", output_weights).shape != weights.shape:
         raise ValueError(f"output_weights: expected {tuple(weights.shape)}, got {tuple(output_weights.shape)}")
-    require_number("scale", scale)
+    scale = require_number("scale", scale)
     layers: list[nn.Module] = []
     for index, weight in enumerate(weights):
         branch: list[nn.Module] = [_normalization(weight)] if layer_norm == "pre" else []
         branch.append(_linear(weight))
         if activation is not None:
-            branch.append(activation())
+            branch.append(_made_by(activation))
         if output_weights is not None:
             branch.append(_linear(output_weights[index]))
-        layers.append(ResidualBlock(nn.Sequential(*branch), scale))
+        layers.append(_ResidualBlock(nn.Sequential(*branch), scale))
         if layer_norm == "post":
             layers.append(_normalization(weight))
     return nn.Sequential(*layers)
@@ -161,6 +172,13 @@ def _require_weights(weights: Tensor) -> None:
     require_square("weights", weights)
     if weights.ndim != 3 or len(weights) == 0:
         raise ValueError(f"weights: expected shape (L, D, D) with L >= 1, got {tuple(weights.shape)}")
+
+
+def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
+    module = ask("activation", require_callable("activation", activation))
+    if not isinstance(module, nn.Module):
+        raise ValueError(f"activation: expected what makes a module, like nn.ReLU; it made {type(module).__name__}")
+    return module
 
 
 def _linear(weight: Tensor) -> nn.Linear:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gradflow._validation import require_tensor
+from gradflow._validation import ask, require_callable, require_like, require_module, require_tensor
 from gradflow.monitor.calls import Call, CallWatcher
 from gradflow.monitor.measure import norm
 
@@ -51,24 +51,27 @@ def layer_gradient_norms(model: nn.Module, x: Tensor, loss_fn: Callable[[Tensor]
 
     Raises:
         ValueError: ``x`` is not a finite float tensor of a fitting width, ``model`` has no linear layer, calls none or
-            uses a weight twice, or does not return a tensor, the loss is not a finite scalar that depends on the layers, or a
-            layer or a gradient overflowed: the first such layer in the order of the pass is named.
+            uses a weight twice, or does not return a tensor, the loss is not a finite scalar that depends on the
+            layers, or a layer or a gradient overflowed: the first such layer in the order of the pass is named.
 
     Source: for one sample the third norm is the product of the other two, Rumelhart, Hinton, Williams 1986.
     """
-    require_tensor("x", x)
+    require_module("model", model), require_callable("loss_fn", loss_fn)
+    if require_tensor("x", x).numel() == 0:
+        raise ValueError(f"x: expected at least one sample, got shape {tuple(x.shape)}")
     calls: list[Call] = []
     watcher = CallWatcher(model, lambda call: _note(calls, call))
     linears = [module for module in (*model.modules(), *watcher.unregistered.values()) if isinstance(module, nn.Linear)]
     if not linears:
         raise ValueError(f"model: expected at least one nn.Linear layer, got none in {type(model).__name__}")
+    require_like("x", x, next(iter(linears[0].parameters()), x), "the first layer")
     width = linears[0].in_features
     if isinstance(model, nn.Sequential) and model[0] is linears[0] and (x.ndim == 0 or x.shape[-1] != width):
         raise ValueError(f"x: expected shape (..., {width}), got {tuple(x.shape)}")
 
     with _as_it_was(model, watcher):
         with parametrize.cached(), watcher:
-            output = model(x.detach().clone())
+            output = ask("model", model, x.detach().clone())
             # While the cache is open, a parametrised layer.weight is the very tensor that the pass multiplied with.
             weights = [_weight(call.module) for call in calls]
         loss = _loss(loss_fn, output, calls)
@@ -91,7 +94,9 @@ def _note(calls: list[Call], call: Call) -> Any:
     if not isinstance(call.module, nn.Linear):
         return None
     if any(_weight(call.module) is _weight(other.module) for other in calls):
-        raise ValueError(f"model: expected every linear layer to be called once, got the weight of {call.name!r} used twice")
+        raise ValueError(
+            f"model: expected every linear layer to be called once, got the weight of {call.name!r} used twice"
+        )
     if not call.args:
         raise ValueError(f"model: expected the input of {call.name!r} as its positional argument")
     if not call.output.requires_grad:
@@ -116,7 +121,7 @@ def _loss(loss_fn: Callable[[Tensor], Tensor], output: object, calls: list[Call]
         following = calls[index + 1].args[0] if index + 1 < len(calls) else output
         for activation in (call.output, following):
             _require_finite(f"model: the activations after {_layer(calls, index)}", activation)
-    loss = loss_fn(output)
+    loss = ask("loss_fn", loss_fn, output)
     if not isinstance(loss, Tensor) or loss.numel() != 1:
         came = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise ValueError(f"loss_fn: expected a scalar tensor, got {came}")

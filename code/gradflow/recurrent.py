@@ -18,12 +18,26 @@ import torch
 from torch import Generator, Tensor, nn
 
 from gradflow._recurrences import GatedRecurrence, SimpleRecurrence
-from gradflow._validation import require_count, require_square, require_tensor
+from gradflow._validation import (
+    require_choice,
+    require_count,
+    require_finite,
+    require_floats,
+    require_generator,
+    require_like,
+    require_module,
+    require_sequence,
+    require_sizes,
+    require_square,
+    require_tensor,
+)
 
 
 def maxmin(a: Tensor) -> Tensor:
     """Sort each pair of neighbouring units: ``(…, H)`` -> ``(…, H)``; the Jacobian is a permutation."""
-    pairs = a.unflatten(-1, (-1, 2))
+    if require_floats("a", a).ndim == 0 or a.shape[-1] % 2:
+        raise ValueError(f"a: expected an even last dimension, got shape {tuple(a.shape)}")
+    pairs = a.unflatten(-1, (a.shape[-1] // 2, 2))
     return torch.stack((pairs.amax(-1), pairs.amin(-1)), dim=-1).flatten(-2)
 
 
@@ -67,21 +81,29 @@ def driven_run(W: Tensor, inputs: Tensor, activation: str, h0: Tensor | None = N
         ValueError: an unknown activation, or shapes that do not match.
     """
     W, inputs = require_square("W", W), require_tensor("inputs", inputs, ndim=2)
+    if len(inputs) == 0:
+        raise ValueError("inputs: expected at least one step, got T = 0")
+    require_like("inputs", inputs, W, "W")
     if W.ndim > 3 or (W.ndim == 3 and len(W) != len(inputs)):
         raise ValueError(f"W: expected shape (D, D) or ({len(inputs)}, D, D), got {tuple(W.shape)}")
     if inputs.shape[-1] != W.shape[-1]:
         raise ValueError(f"inputs: expected shape (T, {W.shape[-1]}), got {tuple(inputs.shape)}")
     elementwise = {name: (f.function, f.slope) for name, f in ACTIVATIONS.items() if f.slope is not None}
-    if activation not in elementwise:
-        raise ValueError(f"activation: expected one of {', '.join(elementwise)}, got {activation!r}")
+    require_choice("activation", activation, elementwise)
     f, slope = elementwise[activation]
-    states, slopes = [torch.zeros_like(inputs[0]) if h0 is None else require_tensor("h0", h0, ndim=1)], []
+    h = torch.zeros_like(inputs[0]) if h0 is None else require_tensor("h0", h0, ndim=1)
+    require_like("h0", h, W, "W")
+    if h.shape != inputs[0].shape:
+        raise ValueError(f"h0: expected shape {tuple(inputs[0].shape)}, got {tuple(h.shape)}")
+    states, slopes = [h], []
     with torch.no_grad():
         for W_t, x in zip(W.expand(len(inputs), -1, -1), inputs, strict=True):
             a = W_t @ states[-1] + x
             states.append(f(a))
             slopes.append(slope(a))
-    return torch.stack(states), torch.stack(slopes)
+    trajectory = torch.stack(states)
+    require_finite("W, inputs, h0: the states", trajectory)
+    return trajectory, torch.stack(slopes)
 
 
 class ParallelRNN(nn.Module):
@@ -106,8 +128,7 @@ class ParallelRNN(nn.Module):
     ) -> None:
         super().__init__()
         _require_sizes(nets, input_size, hidden_size)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation: expected one of {', '.join(ACTIVATIONS)}, got {activation!r}")
+        require_choice("activation", activation, ACTIVATIONS)
         if activation == "maxmin" and hidden_size % 2:
             raise ValueError(f"hidden_size: expected an even number for maxmin, got {hidden_size}")
         self.activation = activation
@@ -323,11 +344,14 @@ class SequenceModel(nn.Module):
 
     def __init__(self, cell: Cell, output_size: int, *, every_step: bool = False, generator: Generator) -> None:
         super().__init__()
+        if not isinstance(require_module("cell", cell), Cell):
+            raise ValueError(f"cell: expected one of the parallel cells, got {type(cell).__name__}")
         require_count("output_size", output_size)
         self.cell = cell
         self.every_step = every_step
         recurrent = next(p for name, p in cell.named_parameters() if name in ("W", "weight_hh_l0", "B"))
         nets, hidden_size = recurrent.shape[0], recurrent.shape[-1]
+        require_sizes(nets=nets, output_size=output_size, hidden_size=hidden_size)
         self.C = _uniform((nets, output_size, hidden_size), hidden_size, generator)
         self.d = _uniform((nets, output_size), hidden_size, generator)
 
@@ -358,8 +382,7 @@ def join(models: Sequence[_Model]) -> _Model:
     Raises:
         ValueError: no models, or models of different kinds, activations or sizes.
     """
-    if not models:
-        raise ValueError("models: expected at least one model, got none")
+    require_sequence("models", models, nn.Module)
     kinds = [(str(model), {name: p.shape[1:] for name, p in model.named_parameters()}) for model in models]
     for number, kind in enumerate(kinds):
         if kind != kinds[0]:
@@ -376,18 +399,20 @@ def join(models: Sequence[_Model]) -> _Model:
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -> nn.Parameter:
     """A parameter from U(±1/√fan_in), the default of torch.nn's recurrent and linear layers."""
     bound = 1 / math.sqrt(fan_in)
-    tensor = torch.empty(shape, device=generator.device)
+    tensor = torch.empty(shape, device=require_generator(generator).device)
     return nn.Parameter(tensor.uniform_(-bound, bound, generator=generator))
 
 
 def _require_sizes(nets: int, input_size: int, hidden_size: int) -> None:
-    require_count("nets", nets)
-    require_count("input_size", input_size)
-    require_count("hidden_size", hidden_size)
+    require_sizes(nets=nets, input_size=input_size, hidden_size=hidden_size)
+    require_sizes(nets=nets, hidden_size=hidden_size, columns=4 * hidden_size)
 
 
 def _require_input(x: Tensor, weight: Tensor) -> None:
     require_tensor("x", x, 4)
+    require_like("x", x, weight, "the weights")
+    if x.numel() == 0:
+        raise ValueError(f"x: expected at least one step and one sequence, got shape {tuple(x.shape)}")
     if x.shape[1] != weight.shape[0] or x.shape[-1] != weight.shape[-1]:
         raise ValueError(
             f"x: expected (T, N, B, I) with N={weight.shape[0]} and I={weight.shape[-1]}, got shape {tuple(x.shape)}"

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from gradflow._validation import require_count
+from gradflow._validation import require_count, require_floats, require_generator, require_sizes
 
 ADDING_BASELINE = 1 / 6
 """Mean squared error of the best constant answer, 1, in the adding problem: the variance of a sum of two U(0, 1)."""
@@ -55,8 +55,8 @@ def adding_problem(
     Source: Hochreiter, Schmidhuber 1997; in this form Le, Jaitly, Hinton 2015.
     """
     require_count("length", length, minimum=2)
-    require_count("nets", nets)
-    require_count("batch", batch)
+    require_sizes(length=length, nets=nets, batch=batch)
+    require_generator(generator)
     numbers = torch.rand((length, nets, batch), generator=generator, device=generator.device)
     markers = torch.zeros_like(numbers)
     windows = ((0, length // 2), (length // 2, length)) if windows is None else tuple(windows)
@@ -95,11 +95,10 @@ def copy_memory(
 
     Source: Hochreiter, Schmidhuber 1997; in this form Arjovsky, Shah, Bengio 2016.
     """
-    require_count("delay", delay)
-    require_count("nets", nets)
-    require_count("batch", batch)
     require_count("symbols", symbols, minimum=2)
-    require_count("letters", letters)
+    require_sizes(delay=delay, nets=nets, batch=batch, symbols=symbols)
+    require_sizes(letters=letters, nets=nets, batch=batch, symbols=symbols)
+    require_generator(generator)
     shape = (letters, nets, batch)
     message = torch.randint(1, symbols + 1, shape, generator=generator, device=generator.device)
     silence = torch.zeros((delay + letters, nets, batch), dtype=torch.int64, device=generator.device)
@@ -148,8 +147,8 @@ def temporal_order(length: int, nets: int, batch: int, *, generator: Generator) 
     Source: Hochreiter, Schmidhuber 1997; in this form Pascanu, Mikolov, Bengio 2013.
     """
     require_count("length", length, minimum=10)
-    require_count("nets", nets)
-    require_count("batch", batch)
+    require_sizes(length=length, nets=nets, batch=batch)
+    require_generator(generator)
     shape = (length, nets, batch)
     steps = torch.randint(2, 6, shape, generator=generator, device=generator.device)
     y = torch.zeros((nets, batch), dtype=torch.int64, device=generator.device)
@@ -163,16 +162,10 @@ def temporal_order(length: int, nets: int, batch: int, *, generator: Generator) 
 
 def mean_squared_error(output: Tensor, y: Tensor) -> Tensor:
     """Mean squared error of each network: ``(…, N, B, O)`` and the same shape -> ``(N,)``."""
-    if output.shape != y.shape:
+    _require_output(output)
+    if require_floats("y", y).shape != output.shape:
         raise ValueError(f"y: expected the shape of output {tuple(output.shape)}, got {tuple(y.shape)}")
     return (output - y).square().movedim(-3, 0).flatten(1).mean(1)
-
-
-def _require_classes(output: Tensor, y: Tensor) -> None:
-    if output.shape[:-1] != y.shape:
-        raise ValueError(
-            f"y: expected the shape of output without classes {tuple(output.shape[:-1])}, got {tuple(y.shape)}"
-        )
 
 
 def cross_entropy(output: Tensor, y: Tensor) -> Tensor:
@@ -183,7 +176,29 @@ def cross_entropy(output: Tensor, y: Tensor) -> Tensor:
 
 
 def error_rate(output: Tensor, y: Tensor) -> Tensor:
-    """Share of wrong answers of each network: logits ``(…, N, B, C)``, classes ``(…, N, B)`` -> ``(N,)``."""
+    """Share of wrong answers of each network: logits ``(…, N, B, C)``, classes ``(…, N, B)`` -> ``(N,)``.
+
+    A network with nan among its logits has no answers, and its share is nan.
+    """
     _require_classes(output, y)
-    wrong = (output.argmax(-1) != y).to(output.dtype)
+    wrong = torch.where(output.isnan().any(-1), torch.nan, (output.argmax(-1) != y).to(output.dtype))
     return wrong.movedim(-2, 0).flatten(1).mean(1)
+
+
+def _require_output(output: Tensor) -> None:
+    """Inf and nan may stand in the output: a network that diverges has to be told by its loss."""
+    if require_floats("output", output).ndim < 3 or output.numel() == 0:
+        raise ValueError(f"output: expected shape (…, N, B, O), all at least 1, got {tuple(output.shape)}")
+
+
+def _require_classes(output: Tensor, y: Tensor) -> None:
+    _require_output(output)
+    if not isinstance(y, Tensor) or y.dtype != torch.int64 or y.is_meta or y.layout != torch.strided:
+        raise ValueError(f"y: expected classes, a dense tensor of int64, got {getattr(y, 'dtype', type(y).__name__)}")
+    if output.shape[:-1] != y.shape:
+        raise ValueError(
+            f"y: expected the shape of output without classes {tuple(output.shape[:-1])}, got {tuple(y.shape)}"
+        )
+    lowest, highest = torch.aminmax(y)
+    if lowest < 0 or highest >= output.shape[-1]:
+        raise ValueError(f"y: expected classes 0 … {output.shape[-1] - 1}, got {int(lowest)} … {int(highest)}")

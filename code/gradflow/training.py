@@ -10,7 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gradflow._validation import require_count, require_positive, require_tensor
+from gradflow._validation import (
+    ask,
+    require_callable,
+    require_choice,
+    require_count,
+    require_finite,
+    require_floats,
+    require_module,
+    require_number,
+    require_positive,
+    require_sequence,
+    require_sizes,
+    require_tensor,
+)
 
 Sample = Callable[[], tuple[Tensor, Tensor]]
 Measure = Callable[[Tensor, Tensor], Tensor]
@@ -98,18 +111,22 @@ def train(
         A ``History``.
 
     Raises:
-        ValueError: a size, a learning rate, a threshold or a goal that is not positive, an unknown optimizer,
-            parameters that stack different numbers of networks, or nan in the data.
+        ValueError: a size, a learning rate, a threshold or a goal that is not positive, an unknown optimizer, a goal
+            whose window is longer than the training, parameters that stack different numbers of networks, or data
+            that are empty, hold inf or nan, or are for another number of networks.
     """
-    require_count("steps", steps)
     require_count("window", window)
-    if optimizer not in ("adam", "sgd"):
-        raise ValueError(f"optimizer: expected 'adam' or 'sgd', got {optimizer!r}")
+    require_choice("optimizer", optimizer, ("adam", "sgd"))
     if goal is not None:
         require_positive("goal", goal)
+        if window > require_count("steps", steps):
+            raise ValueError(f"window: expected at most {steps} steps, the length of the training, got {window}")
+    require_callable("sample", sample), require_callable("measure", measure)
     stack = _Stack(model)
     n, device = stack.nets, stack.weights.device
+    require_sizes(steps=steps, networks=n)
     rates = _per_network("lr", lr, stack.weights)
+    require_finite("lr", rates)
     thresholds = _per_network("clip", clip, stack.weights)
     rule = _Adam(stack.weights) if optimizer == "adam" else _SGD()
 
@@ -118,10 +135,10 @@ def train(
     solved_at = torch.full((n,), -1, device=device)
     diverged_at = torch.full((n,), -1, device=device)
     for step in range(steps):
-        x, y = sample()
+        x, y = _batch(sample, n)
         active = stack.active
-        output = functional_call(model, stack.parameters, (x.index_select(1, active),))
-        losses = measure(_spread(output, active, n), y).index_select(0, active)
+        output = ask("model", functional_call, model, stack.parameters, (x.index_select(1, active),))
+        losses = _measured(measure, _spread(output, active, n), y, n).index_select(0, active)
         gradient = torch.cat([g.flatten(1) for g in torch.autograd.grad(losses.sum(), stack.leaves)], dim=1)
         losses = losses.detach()
         finite = losses.isfinite() & gradient.isfinite().all(1)
@@ -148,9 +165,10 @@ def train(
 
 def evaluate(model: nn.Module, sample: Sample, measure: Measure) -> Tensor:
     """``measure`` of each network on one fresh batch, without gradients: ``(N,)``."""
-    x, y = sample()
+    require_module("model", model), require_callable("sample", sample), require_callable("measure", measure)
+    x, y = _batch(sample)
     with torch.no_grad():
-        return measure(model(x), y)
+        return _measured(measure, ask("model", model, x), y)
 
 
 @torch.no_grad()
@@ -172,7 +190,8 @@ def clip_grad_norm_(grads: Sequence[Tensor], max_norm: float | Tensor) -> Tensor
 
     Source: Pascanu, Mikolov, Bengio 2013, algorithm 1.
     """
-    if not grads or len({g.shape[0] for g in grads}) != 1:
+    require_sequence("grads", grads, Tensor)
+    if len({g.shape[:1] for g in grads}) != 1 or any(g.ndim == 0 or g.numel() == 0 for g in grads):
         raise ValueError(f"grads: expected gradients (N, …) of one N, got shapes {[tuple(g.shape) for g in grads]}")
     for number, g in enumerate(grads):
         require_tensor(f"grads[{number}]", g)
@@ -199,10 +218,12 @@ class _Stack:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        named = dict(model.named_parameters())
+        named = dict(require_module("model", model).named_parameters())
         counts = {name: p.shape[0] if p.ndim else 0 for name, p in named.items()}
-        if len(set(counts.values())) != 1:
-            raise ValueError(f"model: expected parameters (N, …) of one N, got {counts}")
+        if len(set(counts.values())) != 1 or len({(p.dtype, p.device) for p in named.values()}) != 1:
+            raise ValueError(f"model: expected parameters (N, …) of one N, one type and one device, got {counts}")
+        for name, p in named.items():
+            require_tensor(f"model: {name}", p)
         self.shapes = {name: p.shape[1:] for name, p in named.items()}
         self.final = torch.cat([p.detach().flatten(1) for p in named.values()], dim=1)
         self.nets = self.final.shape[0]
@@ -270,9 +291,36 @@ def _spread(output: Tensor, active: Tensor, nets: int) -> Tensor:
 
 def _per_network(name: str, value: float | Tensor, like: Tensor) -> Tensor:
     """A positive number, or N of them, as a tensor (N,)."""
-    values = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    if isinstance(value, Tensor):
+        values = require_floats(name, value).to(like)
+    else:
+        values = like.new_tensor(value if value == math.inf else require_number(name, value))
     if values.ndim > 1 or (values.ndim == 1 and values.shape[0] != like.shape[0]):
         raise ValueError(f"{name}: expected a number or a tensor ({like.shape[0]},), got shape {tuple(values.shape)}")
     if not bool((values > 0).all()):
         raise ValueError(f"{name}: expected positive numbers, got {value!r}")
     return values.expand(like.shape[0])
+
+
+def _batch(sample: Sample, nets: int | None = None) -> tuple[Tensor, Tensor]:
+    """A batch that is what it should be: finite, not empty, for all networks."""
+    batch = ask("sample", sample)
+    if not isinstance(batch, tuple) or len(batch) != 2:
+        raise ValueError(f"sample: expected a pair of tensors (x, y), got {type(batch).__name__}")
+    x, y = batch
+    require_tensor("x", x)
+    if x.numel() == 0 or x.ndim < 2 or (nets is not None and x.shape[1] != nets):
+        raise ValueError(f"x: expected (T, N, …), not empty, with N = {nets or 'of the model'}, got {tuple(x.shape)}")
+    if not isinstance(y, Tensor):
+        raise ValueError(f"y: expected a torch.Tensor, got {type(y).__name__}")
+    if y.is_floating_point():
+        require_tensor("y", y)
+    return x, y
+
+
+def _measured(measure: Measure, output: Tensor, y: Tensor, nets: int | None = None) -> Tensor:
+    result = ask("measure", measure, output, y)
+    if not isinstance(result, Tensor) or result.ndim != 1 or (nets is not None and len(result) != nets):
+        came = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise ValueError(f"measure: expected one number per network, ({nets or 'N'},), got {came}")
+    return result

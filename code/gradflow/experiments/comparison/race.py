@@ -209,7 +209,8 @@ def gradient_concentration(length: int, *, steps: int, seeds: int = 5) -> float:
     train(model, lessons, ORDER.loss, steps=steps, lr=0.1, clip=1.0, optimizer="sgd")
     x, y = lessons()
     (gradient,) = torch.autograd.grad(ORDER.loss(model(x), y).sum(), model.cell.get_parameter("W"))
-    return (torch.linalg.matrix_norm(gradient, 2) / torch.linalg.matrix_norm(gradient)).median().item()
+    shares: Tensor = torch.linalg.matrix_norm(gradient, 2) / torch.linalg.matrix_norm(gradient)
+    return shares.median().item()
 
 
 def _order_networks(method: str, length: int, seeds: int, hidden: int) -> SequenceModel:
