@@ -1,6 +1,8 @@
 # make book   build the book into _build/html, strictly, and check the result
 # make test   build the book and run all tests
-# make serve  show the book at http://127.0.0.1:8000 and rebuild it on every change
+# make page PAGE=gates    build, check and show that one page, in seconds after an edit of its prose
+# make serve  show the book (or, with PAGE=gates, one page) at http://127.0.0.1:8000 and rebuild it on every change
+# make lint   check the style and the types of the code, and the workflows
 # make clean  remove everything that was built, the environment excepted
 # make lock   choose the versions in constraints.txt anew (with the oldest supported Python)
 
@@ -10,7 +12,7 @@ REQUIREMENTS := pyproject.toml requirements.txt constraints.txt
 FREE_CHOICE := _build/lock
 
 .DELETE_ON_ERROR:
-.PHONY: book test serve clean lock
+.PHONY: book test page serve lint clean lock
 
 # What was written and read before goes, the executed pages stay: the site is that of a clean build.
 book: .venv/book-installed
@@ -18,13 +20,25 @@ book: .venv/book-installed
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	$(BIN)/python book/_ext/check_site.py _build/html
 
-test: .venv/test-installed book
+test: .venv/test-installed lint book
 	$(BIN)/python tests/book/browser/chromium.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
+page: .venv/book-installed
+	$(BIN)/python book/_ext/build_page.py $(PAGE)
+
 serve: .venv/book-installed
 	$(BIN)/jupyter-book config sphinx .
-	PYTHONPATH=book/_ext $(BIN)/sphinx-autobuild . _build/html --re-ignore '/(_build|\.venv|__pycache__)/'
+	mkdir -p _build/page && printf 'format: jb-book\nroot: book/$(PAGE)\n' > _build/page/_toc.yml
+	CHAPTER_DRAFT=1 PYTHONPATH=book/_ext $(BIN)/sphinx-autobuild . _build/$(if $(PAGE),page/served,html) \
+	  $(if $(PAGE),-D external_toc_path=_build/page/_toc.yml) --re-ignore '/(_build|\.venv|__pycache__)/'
+
+lint: .venv/test-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 clean:
 	rm -rf _build conf.py

@@ -29,6 +29,7 @@ class QuizDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """Parse the question and the options."""
         self.assert_has_content()
         name = self.arguments[0]
         entry = find(name)
@@ -46,6 +47,7 @@ class QuizDirective(SphinxDirective):
 
 
 def visit_quiz(self: Any, node: quiz) -> None:
+    """Open it."""
     field = json.dumps(node["field"], ensure_ascii=False, sort_keys=True)
     code = base64.b64encode(field.encode()).decode()
     name = node["check"]
@@ -57,6 +59,7 @@ def visit_quiz(self: Any, node: quiz) -> None:
 
 
 def depart_quiz(self: Any, node: quiz) -> None:
+    """Close it."""
     name = node["check"]
     if node["field"]["kind"] == "number":
         self.body.append(
@@ -86,6 +89,7 @@ def note(node: quiz) -> str:
 
 
 def visit_quiz_option(self: Any, node: quiz_option) -> None:
+    """Open it."""
     kind = "checkbox" if node.parent["field"]["kind"] == "several" else "radio"
     index = [child for child in node.parent if isinstance(child, quiz_option)].index(node)
     self.body.append(

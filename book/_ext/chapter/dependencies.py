@@ -1,6 +1,6 @@
 """What the outputs of a page depend on besides its cells: the modules they import, and the data these read.
 
-Found from the source alone, without importing anything: imports of the cells, imports of the imported modules, and so on.
+Found from the source alone, without importing anything: imports of the cells, of the imported modules, and so on.
 A module of the package that names a data file, by its ending at least, depends on every data file so named.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 PACKAGE = "gradflow"
 CHECKS = f"{PACKAGE}.exercises"
-ALWAYS = ["book/matplotlibrc", "requirements.txt", "constraints.txt"]
+ALWAYS = ["book/matplotlibrc", "book/_ext/kernel_guard.py", "requirements.txt"]
 FILE_NAME = re.compile(r"[\w./*-]*\.[a-z][a-z0-9]*")
 REGISTERED = re.compile(r'^(?:number|choice|function)\(\s*"([^"]+)"', re.MULTILINE)
 
@@ -117,7 +117,7 @@ class Package:
                 continue
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             first = node.args[0] if node.args else None
-            text = first.value if isinstance(first, ast.Constant) else None
+            text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
             if called == "check":
                 loaded |= {self.check_modules[text]} if text in self.check_modules else everything
             elif called == "status":

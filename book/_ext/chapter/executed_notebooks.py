@@ -8,6 +8,8 @@ from docutils import nodes
 from myst_nb.sphinx_ext import OUTPUT_FOLDER
 from sphinx.application import Sphinx
 
+from chapter.execution import PAGES
+
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -30,9 +32,10 @@ def offer_notebook(
     What myst-nb writes has no outputs if they came from the cache, so they are taken from there.
     """
     executed = Path(app.outdir).parent / OUTPUT_FOLDER / f"{page}.ipynb"
-    if doctree is None or page not in app.env.nb_metadata or not executed.exists():
+    source = PAGES[app].get(page)
+    if doctree is None or source is None or not source.is_executed(app) or not executed.exists():
         return
-    cache = app.chapter_pages[page].cache(app)
+    cache = source.cache(app)
     _, notebook = cache.merge_match_into_notebook(nbformat.read(executed, as_version=4))
     notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     for number, cell in enumerate(notebook.cells, start=1):

@@ -3,27 +3,41 @@
 jupyter-cache compares a page's cells and kernel only, so an edit of the package would leave old outputs on the page.
 Here a page has a cache of its own for every state of the modules it uses, of the data these read, of ``matplotlibrc``
 and of the pinned requirements (``dependencies.py``); undoing an edit finds the old outputs again.
+
+A page that fails is not cached; its fault is told once, with the line of the cell.
 """
 
+import copy
 import json
 import os
+import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from weakref import WeakKeyDictionary
 
+import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
-from jupyter_cache.executors.utils import single_nb_execution
-from myst_nb.core.read import create_nb_reader
+from jupyter_cache.utils import Timer
+from myst_nb.core.read import MystMetadataParsingError, create_nb_reader
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 from chapter.dependencies import Package
+from chapter.faults import DRAFT, fault, is_spoilt
 
 logger = logging.getLogger(__name__)
+
+GUARD = "kernel_guard"
+DRAFT_SECONDS = 30
+UNREADABLE = (UnicodeDecodeError, MystMetadataParsingError, yaml.YAMLError)  # source_faults.py says what is wrong
 
 
 @dataclass
@@ -37,7 +51,11 @@ class ExecutablePage:
 
     def cache(self, app: Sphinx) -> JupyterCacheAbstract:
         """Return the cache of this page in this state."""
-        return get_cache(folder_of_caches(app) / self.docname / self.state)
+        return get_cache(self.folder_of_cache(app))
+
+    def folder_of_cache(self, app: Sphinx) -> Path:
+        """Return where that cache lies."""
+        return folder_of_caches(app) / self.docname / self.state
 
     def is_executed(self, app: Sphinx) -> bool:
         """Tell whether the cache holds the outputs."""
@@ -47,10 +65,21 @@ class ExecutablePage:
             return False
         return True
 
+    def line_of_cell(self, index: int, line: int = 1) -> int:
+        """Return the line of the page on which a line of its cell number ``index`` stands."""
+        fence = int(self.notebook.metadata["source_map"][index])
+        text = self.notebook.cells[index].source.splitlines()
+        lines = self.file.read_text(encoding="utf-8").splitlines()
+        first = next((n for n in range(fence, len(lines)) if text and lines[n] == text[0]), fence)
+        return first + line
+
+
+PAGES: WeakKeyDictionary[Sphinx, dict[str, ExecutablePage]] = WeakKeyDictionary()
+
 
 def folder_of_caches(app: Sphinx) -> Path:
-    """Return the folder that outlives the site: ``make book`` keeps it."""
-    return Path(app.outdir).parent / ".jupyter_cache"
+    """Return the folder that outlives the site: ``make book`` keeps it, and ``make page`` shares it."""
+    return Path(app.srcdir) / "_build" / ".jupyter_cache"
 
 
 def read_pages(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, ExecutablePage]:
@@ -59,10 +88,13 @@ def read_pages(env: BuildEnvironment, docnames: Iterable[str]) -> dict[str, Exec
     pages = {}
     for docname in docnames:
         file = Path(env.doc2path(docname))
-        text = file.read_text(encoding="utf-8")
-        reader = create_nb_reader(str(file), env.myst_config, env.mystnb_config, text)
-        if reader is not None:
-            notebook = reader.read(text)
+        try:
+            text = file.read_text(encoding="utf-8")
+            reader = create_nb_reader(str(file), env.myst_config, env.mystnb_config, text)  # type: ignore[attr-defined]
+            notebook = reader and reader.read(text)
+        except UNREADABLE:
+            continue
+        if notebook is not None:
             cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
             pages[docname] = ExecutablePage(docname, file, notebook, package.state_of_page(cells))
     return pages
@@ -73,13 +105,14 @@ def find_changed(
 ) -> list[str]:
     """Name the pages that must be read again because something that their cells use has changed."""
     before = getattr(env, "chapter_states", {})
-    app.chapter_pages = read_pages(env, sorted(env.found_docs))
-    env.chapter_states = {docname: page.state for docname, page in app.chapter_pages.items()}
-    return [docname for docname, state in env.chapter_states.items() if before.get(docname, state) != state]
+    PAGES[app] = read_pages(env, sorted(env.found_docs))
+    states = {docname: page.state for docname, page in PAGES[app].items()}
+    env.chapter_states = states  # type: ignore[attr-defined]
+    return [docname for docname, state in states.items() if before.get(docname, state) != state]
 
 
 def longest_first(pages: Iterable[ExecutablePage], seconds: dict[str, float]) -> list[ExecutablePage]:
-    """Sort pages by the time of their last execution; a page never executed comes before, those with most code first."""
+    """Sort pages by the time of their last execution; those never executed come first, most code before less."""
     return sorted(
         pages,
         key=lambda page: (
@@ -91,46 +124,124 @@ def longest_first(pages: Iterable[ExecutablePage], seconds: dict[str, float]) ->
 
 
 def execute_side_by_side(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Execute the pages that the cache does not hold, as many at once as there are processors, the longest first.
-
-    Sphinx reads, and myst-nb executes, one page after another. A page that raises is not cached:
-    myst-nb executes it again and reports the error in its own way.
-    """
-    if env.mystnb_config.execution_mode != "cache":
+    """Execute the pages that the cache does not hold, as many at once as there are processors, the longest first."""
+    if env.mystnb_config.execution_mode != "cache":  # type: ignore[attr-defined]
         return
-    waiting = [page for name in docnames if (page := app.chapter_pages.get(name)) and not page.is_executed(app)]
-    if len(waiting) < 2:
+    pages = [PAGES[app][name] for name in docnames if name in PAGES[app]]
+    waiting = [page for page in pages if not is_spoilt(app, page.file) and not page.is_executed(app)]
+    if not waiting:
         return
-    logger.info("executing %d pages side by side", len(waiting))
+    logger.info("executing %d pages", len(waiting))
     record = folder_of_caches(app) / "seconds.json"
     seconds = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
-    timeout = env.mystnb_config.execution_timeout
 
-    def execute(page: ExecutablePage) -> None:
-        result = single_nb_execution(page.notebook, cwd=str(page.file.parent), timeout=timeout, allow_errors=False)
-        if result.err is None:
-            bundle = CacheBundleIn(page.notebook, str(page.file), data={"execution_seconds": result.time})
+    def execute(page: ExecutablePage) -> tuple[ExecutablePage, list[tuple[int, str]]]:
+        with Timer() as timer:
+            found = execute_page(page, env)
+        if not found:
+            bundle = CacheBundleIn(page.notebook, str(page.file), data={"execution_seconds": timer.last_split})
             page.cache(app).cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            seconds[page.docname] = round(result.time, 1)
-            logger.info("executed %s in %.1f s", page.file.name, result.time)
+            seconds[page.docname] = round(timer.last_split, 1)
+            logger.info("executed %s in %.1f s", page.file.name, timer.last_split)
+        return page, found
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(execute, longest_first(waiting, seconds)))
+        results = list(pool.map(execute, longest_first(waiting, seconds)))
     record.write_text(json.dumps(seconds, indent=1, sort_keys=True), encoding="utf-8")
+    for page, found in results:
+        for line, message in found:
+            fault(app, page.docname, line, message, spoils_page=True)
+
+
+def execute_page(page: ExecutablePage, env: BuildEnvironment) -> list[tuple[int, str]]:
+    """Execute a page under guard; return the lines and the faults of its cells.
+
+    A page that draws from a global random state of torch or numpy is executed twice: perhaps nothing of it shows.
+    """
+    again = copy.deepcopy(page.notebook)
+    found, suspicions = run_guarded(page, page.notebook, env)
+    if found or not suspicions:
+        return found
+    run_guarded(page, again, env)
+    for index, (cell, other) in enumerate(zip(page.notebook.cells, again.cells, strict=True)):
+        if cell.cell_type == "code" and shown(cell) != shown(other):
+            line, reason = suspicions[0]
+            return [(page.line_of_cell(index), f"each run shows something else, because line {line} {reason}")]
+    return []
+
+
+def shown(cell: NotebookNode) -> list[object]:
+    """What a cell shows, whatever the time."""
+    return [output.get("data", output.get("text", "")) for output in cell.outputs]
+
+
+def run_guarded(
+    page: ExecutablePage, notebook: NotebookNode, env: BuildEnvironment
+) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Execute a notebook far from the book; return the lines and texts of faults, and of suspicions."""
+    extensions = Path(__file__).parents[1]
+    running = [0]
+    found: list[tuple[int, str]] = []
+    with TemporaryDirectory() as folder:
+        place, notes = Path(folder, "page"), Path(folder, "notes")
+        place.mkdir()
+        environment = {
+            **os.environ,
+            "GUARD_NOTES": str(notes),
+            "GUARD_BOOK": str(Path(env.srcdir, "book").resolve()),
+            "MATPLOTLIBRC": str(Path(env.srcdir, "book", "matplotlibrc")),
+            "PYTHONPATH": os.pathsep.join([str(extensions), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            # glibc keeps freed blocks up to 32 MB instead of paying for page faults at the next step of a training
+            # (a third of the time of a small GRU).
+            "MALLOC_TRIM_THRESHOLD_": str(2**30),
+            "MALLOC_MMAP_THRESHOLD_": str(2**25),
+        }
+        standard = DRAFT_SECONDS if os.environ.get(DRAFT) else env.mystnb_config.execution_timeout  # type: ignore[attr-defined]
+        client = NotebookClient(
+            notebook,
+            timeout=notebook.metadata.get("mystnb", {}).get("execution_timeout", standard),
+            resources={"metadata": {"path": str(place)}},
+            record_timing=False,  # it would stand in the cells, and the cache would not know them
+            extra_arguments=[f"--IPKernelApp.extra_extensions={GUARD}"],
+            on_cell_start=lambda cell, cell_index: running.__setitem__(0, cell_index),
+        )
+        try:
+            client.execute(env=environment)
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+            found.append(tell_failure(page, running[0], error, client.timeout))
+        noted = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()] if notes.exists() else []
+    run = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    certain = [
+        (page.line_of_cell(run[number]), f"the cell {text}") for number, text, suspicion in noted if not suspicion
+    ]
+    suspected = [(page.line_of_cell(run[number]), text) for number, text, suspicion in noted if suspicion]
+    return certain or found, suspected
+
+
+def tell_failure(page: ExecutablePage, index: int, error: Exception, timeout: int | None) -> tuple[int, str]:
+    """Return the line of a failure and its message."""
+    if isinstance(error, CellExecutionError):
+        if error.ename in {None, "NoneType"}:  # the cell has ended well, and its result cannot be shown
+            return page.line_of_cell(index), "the output raises while it is displayed; mend its _repr_ method"
+        frames = re.findall(r"Cell In\[\d+\], line (\d+)", re.sub(r"\x1b\[[\d;]*m", "", error.traceback))
+        line = page.line_of_cell(index, int(frames[0]) if frames else 1)
+        return line, f"the cell raises {error.ename}: {error.evalue}; run it in a notebook to see the traceback"
+    line = page.line_of_cell(index)
+    if isinstance(error, CellTimeoutError):
+        return line, f"the cell does not end within {timeout} s; does a loop never stop? compute less, or record it"
+    return line, "the kernel died in this cell; it used too much memory or ended the process"
 
 
 def choose_cache(app: Sphinx, docname: str, source: list[str]) -> None:
     """Point myst-nb to the cache of the page that it is about to read."""
-    if docname in app.chapter_pages:
-        path = folder_of_caches(app) / docname / app.chapter_pages[docname].state
-        app.env.mystnb_config = app.env.mystnb_config.copy(execution_cache_path=str(path))
+    if page := PAGES[app].get(docname):
+        config = app.env.mystnb_config  # type: ignore[attr-defined]
+        path = str(page.folder_of_cache(app))
+        app.env.mystnb_config = config.copy(execution_cache_path=path)  # type: ignore[attr-defined]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Fill the caches before Sphinx reads the pages, and choose one for each page."""
-    # The kernels inherit it: glibc keeps freed blocks up to 32 MB instead of paying for page faults at the next step
-    # of a training (a third of the time of a small GRU).
-    os.environ |= {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
     app.connect("env-get-outdated", find_changed)
     app.connect("env-before-read-docs", execute_side_by_side, priority=600)
     app.connect("source-read", choose_cache)

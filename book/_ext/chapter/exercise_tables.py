@@ -21,6 +21,7 @@ class ExerciseTableDirective(SphinxDirective):
     """A table of the exercises of all pages."""
 
     def run(self) -> list[nodes.Node]:
+        """Leave a place for the table."""
         _store(self.env, "tables")[self.env.docname] = True
         return [exercise_table(kind=self.name)]
 
@@ -35,9 +36,9 @@ def collect(app: Sphinx, document: nodes.document) -> None:
 
 def _store(env: BuildEnvironment, kind: str) -> dict[str, Any]:
     """What the pages hold of one kind, by page."""
-    if not hasattr(env, "gradflow_store"):
-        env.gradflow_store = {"exercises": {}, "tables": {}}
-    return env.gradflow_store[kind]
+    if not hasattr(env, "chapter_exercises"):
+        env.chapter_exercises = {"exercises": {}, "tables": {}}  # type: ignore[attr-defined]
+    return env.chapter_exercises[kind]  # type: ignore[attr-defined]
 
 
 def forget(app: Sphinx, env: BuildEnvironment, docname: str) -> None:

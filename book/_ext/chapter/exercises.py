@@ -44,6 +44,7 @@ class ExerciseDirective(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
+        """Check the options and make the box."""
         self.assert_has_content()
         missing = [f":{option}:" for option in self.option_spec if option not in self.options]
         if missing:
@@ -79,12 +80,14 @@ class ExerciseDirective(SphinxDirective):
 
 
 def visit_exercise(self: Any, node: exercise) -> None:
+    """Open it."""
     label = node["ids"][0]
     attributes = {"role": "group", "aria-labelledby": f"{label}-title"}
     self.body.append(self.starttag(node, "div", CLASS="exercise", **attributes))
 
 
 def visit_exercise_title(self: Any, node: exercise_title) -> None:
+    """Open it."""
     identifier = f"{node.parent['ids'][0]}-title"
     self.body.append(self.starttag(node, "p", "", CLASS="exercise-title", ids=[identifier]))
     self.add_fignumber(node.parent)

@@ -6,8 +6,11 @@
 - ``{numref}`` knows theorems only by a second label; here the label of the directive suffices.
 """
 
+from typing import cast
+
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.domains.std import StandardDomain
 from sphinx.util.docutils import SphinxDirective
 from sphinx_proof.nodes import NODE_TYPES, proof_node
 
@@ -36,7 +39,7 @@ class ProofDirective(SphinxDirective):
 
 def settle_ids_and_labels(app: Sphinx, document: nodes.document) -> None:
     """Name each body after its own theorem, and make theorems known to ``{numref}``."""
-    labels = app.env.get_domain("std")
+    labels = cast(StandardDomain, app.env.get_domain("std"))
     for section in document.findall(nodes.section):
         if section["ids"] and section["ids"][0] == BODY_ID and section.parent["ids"]:
             section["ids"] = [f"{section.parent['ids'][0]}-body"]

@@ -30,6 +30,7 @@ class SolutionStartDirective(SphinxDirective):
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        """Mark the place."""
         node = solution_start(label=self.arguments[0])
         self.set_source_info(node)
         return [node]
@@ -39,6 +40,7 @@ class SolutionEndDirective(SphinxDirective):
     """Ends it."""
 
     def run(self) -> list[nodes.Node]:
+        """Mark the place."""
         node = solution_end()
         self.set_source_info(node)
         return [node]
@@ -60,6 +62,7 @@ class FoldSolutions(SphinxTransform):
     default_priority = 215
 
     def apply(self, **kwargs: Any) -> None:
+        """Fold every solution; tell which does not end, and which has not begun."""
         for start in list(self.document.findall(solution_start)):
             siblings = start.parent.children
             first = siblings.index(start)

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from typing import cast
 
 import nbformat
 from docutils import nodes
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sphinx.application import Sphinx
+from sphinx.domains.std import StandardDomain
 from sphinx.environment import BuildEnvironment
 
 from chapter.exercise_source import Exercise, exercises_of_pages, formulas, russian_minutes
@@ -123,7 +125,7 @@ def plain_markdown(text: str, resolve: Resolve) -> str:
 
 def resolver(env: BuildEnvironment) -> Resolve:
     """Numbers and titles from the finished book."""
-    labels = env.get_domain("std").labels
+    labels = cast(StandardDomain, env.get_domain("std")).labels
 
     def number(label: str) -> str:
         for kinds in env.toc_fignumbers.values():
@@ -145,8 +147,8 @@ def resolver(env: BuildEnvironment) -> Resolve:
 
 
 def write_notebooks(app: Sphinx, error: Exception | None) -> None:
-    """Write the notebooks of all pages of the book."""
-    if error or app.builder.format != "html":
+    """Write the notebooks of all pages of the book, unless an exercise may be broken."""
+    if error or app.builder.format != "html" or app._warncount:
         return
     folder = Path(app.outdir, "notebooks")
     source = Path(app.srcdir, "book")

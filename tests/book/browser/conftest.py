@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
 from bookmaker import SITE
 from browser.chromium import ADVICE, find
 from browser.opening import OpenPage, opening, served
-from playwright.sync_api import Browser, sync_playwright
 
 
 @pytest.fixture(scope="session")

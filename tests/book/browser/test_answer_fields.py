@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Locator, Page
+
 from bookmaker import SITE
 from browser.opening import OpenPage
 from browser.test_pages import RULES
@@ -14,7 +16,6 @@ from expressions import READABLE, ROUNDINGS, SELECTIONS, UNREADABLE
 from gradflow.exercises._expression import UnreadableError, parse
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck, Option
 from gradflow.exercises._registry import checks_by_page
-from playwright.sync_api import Locator, Page
 
 SHEET = "book/problem_sheet.html"
 QUIZZES = {
@@ -47,7 +48,9 @@ def submit(page: Page, entry: NumberCheck | ChoiceCheck, answer: str) -> str:
         form.locator("input").evaluate("(input, text) => { input.value = text; }", answer)
     else:
         marks = [letter in answer for letter in LETTERS[: len(entry.options)]]
-        form.evaluate("(form, marks) => marks.forEach((mark, i) => { form.querySelectorAll('input')[i].checked = mark; })", marks)
+        form.evaluate(
+            "(form, marks) => marks.forEach((mark, i) => { form.querySelectorAll('input')[i].checked = mark; })", marks
+        )
     form.evaluate("(form) => form.requestSubmit()")
     return form.locator("[role=status]").text_content() or ""
 
@@ -88,7 +91,9 @@ def test_inequality_is_read_as_in_python(sheet: Page) -> None:
     for bound in (True, False):
         entry = NumberCheck("n", 4.0, [], None, "верно", "мимо", bound)
         for answer in ("4", "c<4", "0 < c <= 4", "≥ 4", "c ≤ 8/2", "x", "c <"):
-            judged = sheet.evaluate("([quiz, text]) => gradflowQuiz.judgeText(quiz, text).join(' ')", [entry.field(), answer])
+            judged = sheet.evaluate(
+                "([quiz, text]) => gradflowQuiz.judgeText(quiz, text).join(' ')", [entry.field(), answer]
+            )
             assert judged == str(entry.check(answer)), (bound, answer)
 
 
@@ -137,7 +142,9 @@ def test_choice_is_answered_by_keyboard_alone(sheet: Page) -> None:
 def test_field_has_a_name_and_announces_its_verdict(sheet: Page) -> None:
     roles = {"sheet-vanishing": "textbox", "sheet-factor": "radiogroup", "sheet-problem": "group"}
     for name, role in roles.items():
-        question = sheet.locator(f"#quiz-{name}-question").inner_text().split(". ")[-1]  # no formula in the last sentence
+        question = (
+            sheet.locator(f"#quiz-{name}-question").inner_text().split(". ")[-1]
+        )  # no formula in the last sentence
         assert field(sheet, name).get_by_role(role, name=question).count() == 1
     assert sheet.locator("form.quiz [role=status]").count() == sheet.locator("form.quiz").count()
 

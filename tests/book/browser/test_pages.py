@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+
 from bookmaker import pages
 from browser.opening import Opened, OpenPage
 

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from playwright.sync_api import Browser
+
 from bookmaker import SITE, pages
 from browser.opening import Opened, OpenPage
-from playwright.sync_api import Browser
 
 BOOK = [page for page in pages() if page.startswith("book/")]
 

@@ -1,53 +1,107 @@
-"""A fault injected into a small copy of the book fails the build, and fails it again when it is repeated."""
+"""Every mistake of an author fails the build, again when it is repeated, with one message: file, line, cure."""
 
+from __future__ import annotations
+
+import re
 from pathlib import Path
 
 import pytest
 
-from bookmaker import KERNEL, SAMPLE, build, small_book
+from bookmaker import KERNEL, build, small_book
+from build.faults import CHECKS, PAGES, Fault
 
-CELL = "\n```{code-cell} ipython3\n%s\n```\n"
+BROKEN_WORK = """@article{broken,
+  author = {Кто-то},
+  title = {Без конца,
+}
 
-FAULTS = {
-    "a cell raises": (KERNEL + "# Страница\n" + CELL % "1 / 0", "ZeroDivisionError"),
-    "a cell writes to stderr": (
-        KERNEL + "# Страница\n" + CELL % "import sys\nprint('осторожно', file=sys.stderr)",
-        "stderr was found",
-    ),
-    "an output raises while it is displayed": (
-        KERNEL + "# Страница\n" + CELL % "class Bad:\n    def _repr_html_(self):\n        raise RuntimeError\n\nBad()",
-        "traceback",
-    ),
-    "an output shows an object's address": (KERNEL + "# Страница\n" + CELL % "object()", "at 0x"),
-    "a reference leads nowhere": ("# Страница\n\nСмотрите {ref}`sec-absent`.\n", "undefined label"),
-    "a numbered reference leads nowhere": ("# Страница\n\nНа {numref}`рис. {number} <fig-absent>`.\n", "fig-absent"),
-    "a reference to a theorem leads nowhere": ("# Страница\n\nПо {prf:ref}`thm-absent`.\n", "thm-absent"),
-    "a work is not in the bibliography": ("# Страница\n\nСмотрите {cite}`nobody1900`.\n", "nobody1900"),
-    "a chart has no description": (SAMPLE.replace(":alt:", ""), "give :alt:"),
-    "a formula has an unknown macro": (
-        "# Страница\n\nПусть\n$\\nosuchmacro x$.\n",
-        "page.md:3: WARNING: formula \\nosuchmacro x: Undefined control sequence \\nosuchmacro; use a macro",
-    ),
-    "a formula does not end": ("# Страница\n\n$$\n\\frac{1}{2\n$$\n", "page.md:3: WARNING: formula \\frac{1}{2: Missing"),
-    "a formula is torn by text": ("# Страница\n\nСлово $$a=b и конец.\n", "raw markup"),
-    "a picture comes from outside": ('# Страница\n\n<img src="https://example.org/a.png" alt="Кривая растёт от 1 до 4.">\n', "from outside"),
-}  # fmt: skip
+@article{next2000,
+  author = {Кто-то}
+}
+"""
+OTHERS = {
+    "_toc.yml": ("- file: book/nowhere", "there is no file book/nowhere.md"),
+    "book/orphan.md": ("# Забытая", "is not in _toc.yml"),
+    "book/references.bib": ("@article{unused2000", "nobody cites unused2000"),
+    "book/broken.bib": ("", "the entry cannot be read"),
+    "book/binary.md": ("Не", "is not UTF-8"),
+}
+MESSAGE = re.compile(r"^(/\S+?)(?::(\d+))?: (?:WARNING|ERROR|CRITICAL): (.*)$", re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "message"), FAULTS.values(), ids=FAULTS)
-def test_fault_fails_the_build_twice(tmp_path: Path, page: str, message: str) -> None:
-    book = small_book(tmp_path, page)
-    for _ in range(2):
-        passed, printed = build(book)
-        assert not passed
-        assert message in printed
+def name_of_file(name: str) -> str:
+    """A fault's name as that of a page, which is also that of a Python module."""
+    return name.replace("-", "_")
 
 
-def test_slow_cell_fails_the_build_twice(tmp_path: Path) -> None:
-    book = small_book(tmp_path, KERNEL + "# Страница\n" + CELL % "import time\ntime.sleep(60)")
-    config = book / "_config.yml"
-    config.write_text(config.read_text(encoding="utf-8").replace("timeout: 600", "timeout: 2"), encoding="utf-8")
-    for _ in range(2):
-        passed, printed = build(book)
-        assert not passed
-        assert "CellTimeoutError" in printed
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A book of which every page but the first has one fault."""
+    pages = {name_of_file(name): fault.page(name) for name, fault in PAGES.items()}
+    index = KERNEL + "(sec-index)=\n# Начало\n\nБез ошибок.\n"
+    folder = small_book(tmp_path_factory.mktemp("faults"), **{"index": index, **pages})
+    for name in PAGES:
+        if name.startswith("sum-"):
+            module = folder / "code" / "gradflow" / "exercises" / f"{name_of_file(name)}.py"
+            module.write_text(CHECKS.format(name=name), encoding="utf-8")
+    with (folder / "_toc.yml").open("a", encoding="utf-8") as contents:
+        contents.write("- file: book/binary\n- file: book/nowhere\n")
+    (folder / "book" / "orphan.md").write_text("# Забытая\n", encoding="utf-8")
+    (folder / "book" / "binary.md").write_bytes("(sec-b)=\n# Страница\n\nНе UTF-8.\n".encode("cp1251"))
+    with (folder / "book" / "references.bib").open("a", encoding="utf-8") as works:
+        works.write("@article{unused2000,\n author = {Кто-то},\n title = {Что-то},\n year = {2000}\n}\n")
+    (folder / "book" / "broken.bib").write_text(BROKEN_WORK, encoding="utf-8")
+    config = folder / "_config.yml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("[book/references.bib]", "[book/references.bib, book/broken.bib]"), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reports(book: Path) -> list[tuple[bool, dict[str, list[tuple[int, str]]]]]:
+    """What the strict build says, and what a plain build says after it: by file, the lines and the messages."""
+    said = []
+    for strictly in (True, False):
+        passed, printed = build(book, strictly)
+        (book.parent / f"faults-{strictly}.log").write_text(printed, encoding="utf-8")
+        found: dict[str, list[tuple[int, str]]] = {}
+        for file, line, message in MESSAGE.findall(printed):
+            found.setdefault(Path(file).relative_to(book).as_posix(), []).append((int(line or 0), message))
+        said.append((passed, found))
+    return said
+
+
+def line_of(text: str, words: str) -> int:
+    """The number of the line where the words first stand."""
+    return text[: text.index(words)].count("\n") + 1
+
+
+def test_both_builds_fail(reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]) -> None:
+    assert [passed for passed, _ in reports] == [False, False]
+
+
+def test_faultless_page_is_not_blamed(reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]) -> None:
+    assert [found.get("book/index.md", []) for _, found in reports] == [[], []]
+
+
+@pytest.mark.parametrize(("name", "fault"), PAGES.items(), ids=PAGES)
+def test_fault_of_a_page_is_told_once_where_it_is(
+    name: str, fault: Fault, reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]
+) -> None:
+    line = line_of(fault.page(name), fault.at.replace("NAME", name))
+    for _, found in reports:
+        said = found.get(f"book/{name_of_file(name)}.md", [])
+        assert len(said) == 1, said
+        assert said[0][0] == line and fault.message in said[0][1], (line, said)
+
+
+@pytest.mark.parametrize(("file", "words"), OTHERS.items(), ids=OTHERS)
+def test_fault_of_the_book_is_told_once_where_it_is(
+    file: str, words: tuple[str, str], book: Path, reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]
+) -> None:
+    for _, found in reports:
+        said = found.get(file, [])
+        assert len(said) == 1, said
+        assert words[1] in said[0][1]
+        if words[0] and file != "book/binary.md":
+            assert said[0][0] == line_of((book / file).read_text(encoding="utf-8"), words[0])

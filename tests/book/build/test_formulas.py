@@ -4,10 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from docutils import nodes
+
 from chapter import typesetting
 from chapter.formulas import font_face, plain, source_of, used_rules
 from chapter.typesetting import FONTS, Formulas, Typeset
-from docutils import nodes
 
 
 @pytest.fixture(scope="module")

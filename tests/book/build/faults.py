@@ -1,0 +1,226 @@
+"""Mistakes that authors make: one page for each, with the place and the words of the message that must name it.
+
+A page is written as its faulty part: ``PAGES`` puts a header, a title and, where it is needed, a whole exercise around it.
+"""
+
+from dataclasses import dataclass
+
+from bookmaker import KERNEL
+
+CHECKS = """from gradflow.exercises._authoring import number
+
+number("{name}", 2.0, digits=1, mistakes=[(3.0, "Три."), (4.0, "Четыре."), (5.0, "Пять.")])
+"""
+
+EXERCISE = """::::{exercise} Сумма
+:label: ex-NAME
+:level: устно
+:minutes: 5
+:hand-in: число.
+
+Сложите единицу и единицу.
+
+:::{quiz} NAME
+Сколько будет?
+:::
+::::
+
+:::{dropdown} Подсказка
+Начните с единицы.
+:::
+
+:::{dropdown} Ответ
+Два.
+:::
+
+:::{solution-start} ex-NAME
+:::
+
+```{code-cell} ipython3
+from gradflow.exercises import check
+
+check("NAME", 2)
+```
+
+:::{solution-end}
+:::
+"""
+
+CHART = """```{code-cell} ipython3
+:tags: [remove-output]
+from gradflow.book.figures import Chart
+from myst_nb import glue
+
+chart = Chart()
+chart.ax.plot([1, 2], [3, NAME])
+glue("fig-NAME", chart)
+```
+
+```{chart} fig-NAME
+:alt: Прямая растёт от трёх до числа на странице.
+Прямая растёт.
+```
+"""
+
+THEOREM = """:::{prf:theorem} О единице
+:label: thm-NAME
+Единица равна $1$.
+:::
+"""
+
+
+@dataclass
+class Fault:
+    """A faulty part of a page, the words at whose first occurrence the message points, and words of the message."""
+
+    text: str
+    at: str
+    message: str
+    executed: bool = False
+    title: str = "(sec-NAME)=\n# Страница NAME\n\n"
+    header: str = KERNEL
+
+    def page(self, name: str) -> str:
+        """The whole page."""
+        header = self.header if self.executed or "{code-cell}" in self.text else ""
+        return (header + self.title + self.text).replace("NAME", name)
+
+
+def cell(code: str, tags: str = "") -> str:
+    """A code cell."""
+    return "```{code-cell} ipython3\n" + (f":tags: [{tags}]\n" if tags else "") + code + "\n```\n"
+
+
+MARKUP = {
+    "dollar": Fault("Пусть $a=b и конец.", "Пусть", "a $ without its pair"),
+    "displayed": Fault("Итак,\n$$a=b$$ и конец.", "$$a", "inside a sentence"),
+    "torn": Fault("Слово $$a=b и конец.", "Слово", "$$ inside a sentence"),
+    "row-short": Fault("| a | b |\n|---|---|\n| 1 |\n", "| 1 |", "a row of 1 cells under a head of 2"),
+    "row-long": Fault("| a | b |\n|---|---|\n| 1 | 2 | 3 |\n", "| 1 |", "a row of 3 cells"),
+    "row-bar": Fault("| a | b |\n|---|---|\n| $|x|$ | 2 |\n", "| $", "a row of 4 cells"),
+    "no-table": Fault("| a | b |\n| 1 | 2 |\n", "| a |", "a table that is not recognised"),
+    "open-fence": Fault(":::{admonition} Угадайте\nЧто?\n\n(sec-more)=\n## Дальше\n", ":::{adm", "does not close"),
+    "nested-fence": Fault(":::{admonition} Угадайте\n:::{tip}\nЧто?\n:::\n:::\n", ":::{tip}", "longer fence"),
+    "open-backticks": Fault("```python\nx = 1\n\nТекст.\n", "```python", "does not close"),
+    "brace": Fault("Пусть $\\frac{1}{2$ дано.", "Пусть", "does not close; write }"),
+    "brace-extra": Fault("$$\na}=1\n$$\n", "$$", "} closes nothing"),
+    "left": Fault("$$\n\\left(a+b)=1\n$$\n", "$$", "write \\right"),
+    "begin": Fault("$$\n\\begin{aligned}a&=b\n$$\n", "$$", "\\end{aligned}"),
+    "unknown-macro": Fault("Пусть\n$\\nosuchmacro x$.", "Пусть", "Undefined control sequence \\nosuchmacro"),
+    "cyrillic-formula": Fault("Пусть $с=1$.", "Пусть", "Cyrillic letter"),
+    "percent": Fault("Это $5%$ веса.", "Это", "write \\%"),
+    "emphasis": Fault("Это **важно.", "Это", "emphasis that does not close"),
+    "backtick": Fault("Вызовем `f(x).", "Вызовем", "a ` without its pair"),
+    "role-space": Fault("На {numref} `fig-x`.", "На", "a role without its text"),
+    "macro-text": Fault("Норма \\lVert x\\rVert равна.", "Норма", "TeX outside of a formula"),
+    "option-low": Fault(":::{admonition} Угадайте\nЧто?\n\n:class: tip\n:::\n", ":class:", "stands too low"),
+    "merge": Fault("<<<<<<< HEAD\nСлово.\n", "<<<", "unfinished merge"),
+    "latin": Fault("Это cлой сети.", "Это", "Latin and Cyrillic letters in one word"),
+    "hyphen": Fault("Слой - это матрица.", "Слой", "write a dash"),
+    "link": Fault("Ссылка [тут][b].", "Ссылка", "a link that is not one"),
+    "todo": Fault("Здесь будет опыт. TODO: дописать.", "Здесь", "«TODO»"),
+    "todo-comment": Fault("Текст.\n\n<!-- TODO: проверить число -->\n", "<!--", "«TODO»"),
+    "todo-percent": Fault("Текст.\n\n% FIXME число\n", "% FIXME", "«FIXME»"),
+    "html": Fault('<img src="https://example.org/a.png" alt="Кривая растёт от 1 до 4.">\n', "<img", "raw HTML"),
+    "image-outside": Fault("![Кривая растёт от одного до двух](https://example.org/a.png)\n", "![", "from outside"),
+    "unknown-directive": Fault(":::{prf:theorm} О нуле\nНоль.\n:::\n", ":::", "theorm"),
+    "unknown-role": Fault("На {nmref}`fig-x`.", "На", "nmref"),
+}
+
+WHOLE = {
+    "no-heading-label": Fault("## Раздел\n\nТекст.", "## Раздел", "has no label"),
+    "no-title-label": Fault("Текст.", "# Страница", "has no label", title="# Страница\n\n"),
+    "no-title": Fault("Текст.", "Текст", "without a title", title=""),
+    "second-title": Fault("(sec-two)=\n# Ещё одна\n", "# Ещё", "a second title"),
+    "level": Fault("(sec-three)=\n### Раздел\n\nТекст.", "### Раздел", "skips a level"),
+    "inner-heading": Fault(":::{admonition} Угадайте\n(sec-in)=\n## Раздел\n:::\n", "## Раздел", "a heading inside"),
+    "no-theorem-label": Fault(":::{prf:theorem} О нуле\nНоль.\n:::\n", ":::", "has no label"),
+    "no-content": Fault(":::{dropdown} Подсказка\n:::\n", ":::", "has no content"),
+    "figure-label": Fault(
+        "```{figure} _static/favicon.svg\n:alt: Кривая растёт от одного до двух.\nКривая.\n```\n", "```", "has no label"
+    ),
+    "admonition-fold": Fault("```{admonition} Да\n:class: dropdown\nНет.\n```\n", "```", "use {dropdown}"),
+    "no-header": Fault(cell("1 + 1"), "```", "without the header of notebooks", header=""),
+    "bad-header": Fault("Текст.", "kernel: [", "the header is no YAML", executed=True, header="---\njupytext: x\nkernel: [\n---\n"),
+    "nested-cell": Fault(":::{admonition} Опыт\n" + cell("1 + 1") + ":::\n", "```", "is not executed"),
+    "undefined": Fault("Смотрите {ref}`sec-absent`.", "Смотрите", "sec-absent"),
+    "undefined-number": Fault("На {numref}`рис. {number} <fig-absent>`.", "На", "fig-absent"),
+    "undefined-theorem": Fault("По {prf:ref}`thm-absent`.", "По", "thm-absent"),
+    "undefined-work": Fault("Смотрите {cite}`nobody1900`.", "Смотрите", "nobody1900"),
+    "undefined-term": Fault("Это {term}`небывальщина`.", "Это", "небывальщина"),
+    "undefined-formula": Fault("В {eq}`eq-absent`.", "В", "eq-absent"),
+    "two-theorems": Fault(THEOREM + "\n" + THEOREM.replace("О единице", "О двойке"), ":::{prf:theorem} О двойке", "again"),
+    "two-headings": Fault("(sec-NAME)=\n## Раздел\n\nТекст.", "(sec-NAME)=\n## Раздел", "the label sec-two-headings again"),
+}  # fmt: skip
+
+EXERCISES = {
+    "sum-level": Fault(EXERCISE.replace(":level: устно\n", ""), "::::{exercise}", "give :level:"),
+    "sum-two": Fault(
+        EXERCISE + "\n" + EXERCISE.replace("Сумма", "Ещё"), "::::{exercise} Ещё", "the label ex-sum-two again"
+    ),
+    "sum-label": Fault(EXERCISE.replace(":label: ex-NAME", ":label: task-NAME"), "::::{exercise}", "begins with ex-"),
+    "sum-unchecked": Fault(EXERCISE.replace("{quiz} NAME", "{quiz} no-such"), "{quiz}", "no-such"),
+    "sum-hint": Fault(EXERCISE.replace("} Подсказка", "} Намёк"), "::::{exercise}", "no {dropdown} Подсказка"),
+    "sum-answer": Fault(EXERCISE.replace("} Ответ", "} Итог"), "::::{exercise}", "no {dropdown} Ответ"),
+    "sum-solution": Fault(EXERCISE.partition(":::{solution-start}")[0], "::::{exercise}", "has no solution"),
+    "sum-foreign": Fault(
+        EXERCISE.replace("start} ex-NAME", "start} ex-other"), ":::{solution-start}", "names ex-other"
+    ),
+    "sum-endless": Fault(EXERCISE.partition(":::{solution-end}")[0], ":::{solution-start}", "does not end"),
+    "sum-unbegun": Fault(EXERCISE + "\n::::{solution-end}\n::::\n", "::::{solution-end}", "has not begun"),
+    "sum-stub": Fault(EXERCISE.replace("устно", "код"), "::::{exercise}", "no function to fill in"),
+    "sum-wrong": Fault(EXERCISE.replace('"NAME", 2)', '"NAME", 3)'), "::::{exercise}", "does not accept the solution"),
+    "sum-misspelt": Fault(EXERCISE.replace('"NAME", 2)', '"NAMES", 2)'), 'check("', "no check is named"),
+    "sum-silent": Fault(EXERCISE.replace('check("NAME", 2)', "2"), "::::{exercise}", "does not check"),
+}
+
+CELLS = {
+    "raises": Fault(cell("x = 1\n1 / 0"), "1 / 0", "ZeroDivisionError: division by zero"),
+    "syntax": Fault(cell("x = 1\nx ="), "x =\n", "the cell is no Python"),
+    "stderr": Fault(cell("import sys\nprint('осторожно', file=sys.stderr)"), "import sys", "«осторожно»"),
+    "display": Fault(
+        cell("class Bad:\n    def _repr_html_(self):\n        raise RuntimeError\n\nBad()"), "class Bad", "while it is displayed"
+    ),
+    "address": Fault(cell("object()"), "object()", "an object's address"),
+    "endless": Fault(
+        cell("while True:\n    pass"), "while", "does not end within 8 s", header=KERNEL.replace("---\njup", "---\nmystnb:\n  execution_timeout: 8\njup")
+    ),
+    "dies": Fault(cell("import os\nos._exit(1)"), "import os", "the kernel died"),
+    "clock": Fault(cell("import time\nprint(time.time())"), "import time", "reads the clock (time.time)"),
+    "date": Fault(cell("from datetime import datetime\nprint(datetime.now().year)"), "from datetime", "reads the clock"),
+    "chance": Fault(cell("import random\nprint(random.random())"), "import random", "global random state of random"),
+    "uuid": Fault(cell("import uuid\nprint(uuid.uuid4())"), "import uuid", "uuid.uuid4"),
+    "numpy-chance": Fault(cell("import numpy as np\nnp.random.rand(2).sum()"), "import numpy", "state of numpy"),
+    "torch-chance": Fault(cell("import torch\nprint(torch.rand(1))"), "import torch", "global random state of torch"),
+    "network": Fault(
+        cell("from urllib.request import urlopen\ntry:\n    urlopen('http://192.0.2.1/')\nexcept Exception:\n    pass"),
+        "from urllib", "reaches for the network (192.0.2.1)",
+    ),
+    "writes": Fault(cell("from pathlib import Path\nPath('data.txt').write_text('1');"), "from pathlib", "the file data.txt"),
+    "program": Fault(cell("import subprocess\nsubprocess.run(['true']);"), "import subprocess", "another program"),
+    "shell": Fault(cell("!ls"), "!ls", "calls a program"),
+    "large": Fault(cell("print('ноль ' * 1_000_000)"), "print", "MB"),
+    "path": Fault(cell("import sys\nprint(sys.prefix)"), "import sys", "shows the path"),
+    "tag": Fault(cell("1 + 1", "hide-inpt"), "```", "write hide-input"),
+    "option": Fault(cell("1 + 1").replace("ipython3\n", "ipython3\n:tag: [hide-input]\n"), "```", "no option :tag:"),
+    "glued-nothing": Fault(
+        cell("from myst_nb import glue\nglue('NAME-x', float('nan'), display=False)") + "\nВышло {glue:text}`NAME-x`.",
+        "from myst_nb", "the glued value is «nan»",
+    ),
+    "unglued": Fault(cell("1 + 1") + "\nВышло {glue:text}`NAME-absent`.", "Вышло", "unglued-absent"),
+    "chart-shown": Fault(CHART.replace(":tags: [remove-output]\n", ""), "```{code-cell}", "a second time"),
+    "chart-tag": Fault(CHART.replace("remove-output", "remove-outptu"), "```{code-cell}", "write remove-output"),
+    "chart-unseen": Fault(CHART.partition("```{chart}")[0], 'glue("fig', "is nowhere shown"),
+    "chart-alt": Fault(CHART.replace(":alt: Прямая растёт от трёх до числа на странице.\n", ""), "```{chart}", "its conclusion in Russian"),
+    "chart-english": Fault(CHART.replace("Прямая растёт от трёх до числа на странице", "A straight line that grows"), "```{chart}", "in Russian"),
+    "chart-short": Fault(CHART.replace("Прямая растёт от трёх до числа на странице", "Прямая"), "```{chart}", "in Russian"),
+    "chart-caption": Fault(CHART.replace("\nПрямая растёт.\n```", "\n```"), "```{chart}", "has no caption"),
+    "chart-twice": Fault(
+        CHART.replace("[3, NAME]", "[3, 4]") + "\n" + CHART.replace("book.figures", "book").replace("fig-NAME", "fig-NAME-2"),
+        "from gradflow.book import", "is the same picture as",
+    ),
+}  # fmt: skip
+for fault in CELLS.values():
+    fault.text = fault.text.replace("[3, NAME]", "[3, 4]")
+
+PAGES = {**MARKUP, **WHOLE, **EXERCISES, **CELLS}
