@@ -110,9 +110,9 @@ def glue_to_neighbours(app: Sphinx, doctree: nodes.document, docname: str) -> No
         if not before and not after:
             continue
         if after:
-            parent.replace(parent[place + 1], nodes.Text(parent[place + 1][len(after) :]))
+            parent[place + 1] = nodes.Text(parent[place + 1][len(after) :])  # replace() would find the first equal text
         if before:
-            parent.replace(parent[place - 1], nodes.Text(parent[place - 1][: -len(before)]))
+            parent[place - 1] = nodes.Text(parent[place - 1][: -len(before)])
         glued = nodes.inline("", classes=["nowrap"])
         parent.replace(node, glued)
         glued += [nodes.Text(before), node, nodes.Text(after)]

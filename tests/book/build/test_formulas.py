@@ -7,7 +7,7 @@ import pytest
 from docutils import nodes
 
 from chapter import typesetting
-from chapter.formulas import font_face, plain, source_of, used_rules
+from chapter.formulas import font_face, glue_to_neighbours, plain, source_of, used_rules
 from chapter.typesetting import FONTS, Formulas, Typeset
 
 
@@ -104,3 +104,13 @@ def test_font_holds_the_characters_that_the_pages_use(formulas: Formulas) -> Non
     small = font_face(rule, {ord("a")})
     assert small == font_face(rule, {ord("a")})
     assert len(small) < (FONTS / "MathJax_Main-Regular.woff").stat().st_size / 10
+
+
+def test_a_full_stop_follows_the_formula_it_stood_behind() -> None:
+    number, formula = nodes.inline("", "1,5"), nodes.math("", "x")
+    paragraph = nodes.paragraph("", "", number, nodes.Text("."), nodes.Text(" Here is "), formula, nodes.Text("."))
+    document = nodes.document(None, None)
+    document += paragraph
+    glue_to_neighbours(None, document, "page")
+    assert paragraph.astext() == "1,5. Here is x."
+    assert formula.parent.astext() == "x."
