@@ -25,14 +25,14 @@ def recorded_benchmark(cases: Sequence[tuple[int, int]]) -> tuple[list[list[floa
     ``torch.autograd.functional.jacobian`` and, as a limit that gives no Jacobian, ``T`` bare products of matrices.
 
     Args:
-        cases: pairs ``(D, T)`` among D = 64, 128, 256 and T = 50, 200, 1000.
+        cases: pairs ``(D, T)`` among (128, 50), (128, 1000) and (256, 1000).
 
     Returns:
         The time of each way in each case, in units of the first way; the relative error of each way but the limit in
         the last case (1 where it returned zero); and how many times a subnormal factor slowed a product down.
 
     Raises:
-        ValueError: a case that the benchmark does not run.
+        ValueError: a case that is not recorded.
     """
     record = json.loads(Path(__file__).with_name("benchmark.json").read_text(encoding="utf-8"))
     runs: dict[tuple[int, int], list[dict[str, float]]] = {}
