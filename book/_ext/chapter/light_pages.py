@@ -13,11 +13,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fontTools import subset  # type: ignore[import-untyped]
+from fontTools import configLogger, subset  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
+configLogger(level="ERROR")  # it tells of every table that it drops
 
 SEARCH_ONLY = ["searchtools", "language_data", "searchindex", "translations", "search_words"]
 NOWHERE = ["design-tabs", "fontawesome"]
@@ -173,7 +174,7 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
         if file.name not in KEPT_WHOLE:
             text = file.read_text(encoding="utf-8")
             css = with_icons(used(without_comments(text), words), fonts).replace("summary>p.", "summary>.")
-            file.write_text("\n".join([*LICENCE.findall(text), css, ""]), encoding="utf-8", newline="\n")
+            file.write_text("\n".join([*LICENCE.findall(text), css.strip(), ""]), encoding="utf-8", newline="\n")
     for file in fonts.glob("*"):
         file.unlink()
 
