@@ -35,7 +35,8 @@
     const signs = nodes.map((node) => {
       if (node.texClass === TEXCLASS.OPEN) depth += 1;
       if (node.texClass === TEXCLASS.CLOSE) depth -= 1;
-      const pause = node.isKind("mstyle") && node.childNodes[0]?.childNodes[0]?.isKind("mspace");
+      const space = node.isKind("mstyle") && node.childNodes[0]?.childNodes[0];
+      const pause = space && space.isKind("mspace") && parseFloat(space.attributes.get("width")) >= 1; // a quad or more
       if (depth > 0 || (!node.isKind("mo") && !pause)) return 0;
       if (pause || node.texClass === TEXCLASS.REL) return 2;
       return node.texClass === TEXCLASS.BIN ? 1 : 0;

@@ -54,11 +54,17 @@ def test_narrowest_page_does_not_scroll_sideways(page: str, style: str, site: st
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
+BROKEN = """() => [...document.querySelectorAll("article mjx-container:has(mjx-break):not([display], .wide)")].filter(
+  (formula) => formula.checkVisibility() && getComputedStyle(formula).display !== "inline"
+).map((formula) => formula.dataset.tex)"""
+
+
 @pytest.mark.parametrize("page", BOOK)
 def test_no_line_begins_with_the_comma_after_a_formula(page: str, site: str, open_page: OpenPage) -> None:
     with open_page(site + page, width=375) as opened:
         opened.page.add_style_tag(content=SHOW_ALL)
         assert opened.page.evaluate(LONE) == []
+        assert opened.page.evaluate(BROKEN) == []
 
 
 def test_links_to_the_neighbouring_pages_are_whole(site: str, open_page: OpenPage) -> None:

@@ -54,6 +54,10 @@ def test_long_part_of_a_display_breaks_before_its_operations(formulas: Formulas)
     assert pieces(formulas.get(f"1={long}+{long}", display=True)) == ["1", f"={long}", f"+{long}"]
 
 
+def test_formula_breaks_at_a_wide_space_and_not_at_a_thin_one(formulas: Formulas) -> None:
+    assert pieces(formulas.get(r"12345678\,1234\quad2", display=False)) == ["123456781234", "2"]
+
+
 def test_short_formula_of_the_text_stays_whole(formulas: Formulas) -> None:
     assert pieces(formulas.get("1=2", display=False)) == ["1=2"]
 
