@@ -65,9 +65,12 @@ class Package:
         return next((file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()), None)
 
     def tree(self, file: Path) -> ast.Module:
-        """Return the parsed file."""
+        """Return the parsed file; one with an error in it is told by the cell that imports it."""
         if file not in self._trees:
-            self._trees[file] = ast.parse(file.read_text(encoding="utf-8"))
+            try:
+                self._trees[file] = ast.parse(file.read_text(encoding="utf-8"))
+            except SyntaxError:
+                self._trees[file] = ast.Module([], [])
         return self._trees[file]
 
     @cached_property

@@ -11,7 +11,8 @@ from chapter.execution import ExecutablePage, longest_first
 
 PAGE = (
     KERNEL
-    + """# Страница
+    + """(sec-page)=
+# Страница
 
 Проза.
 
@@ -28,6 +29,7 @@ SOURCES = {
     "__init__.py": "",
     "core.py": "import torch\n",
     "aside.py": "VALUE = 1\n",
+    "broken.py": "VALUE =\n",
     "recorded.py": 'def load(name):\n    return (FOLDER / f"{name}.csv").read_text()\n',
     "numbers.csv": "1\n",
     "numbers.json": "1\n",
@@ -64,6 +66,7 @@ def used(package: Package, *cells: str) -> set[str]:
     [
         ("import torch", set()),
         ("from gradflow import core", {"core.py"}),
+        ("from gradflow.broken import VALUE", {"broken.py"}),
         ("def later():\n    import gradflow.core", {"core.py"}),
         ("%matplotlib inline\nfrom gradflow.core import x", {"core.py"}),
         (
