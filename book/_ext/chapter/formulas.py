@@ -55,11 +55,26 @@ def container(app: Sphinx, node: nodes.math | nodes.math_block) -> str:
     if "error" in formula:
         return f"<code>{tex}</code>"
     kind = ' display="true"' if display else ' class="wide"' if formula["width"] > WIDE else ""
+    mathml = formula["mathml"]
+    if in_heading(node):
+        mathml = mathml.replace("<math", f'<math aria-label="{spoken(node.astext())}"', 1)
     html = formula["html"].replace("<mjx-math", '<mjx-math aria-hidden="true"', 1)
     return (
         f'<mjx-container jax="CHTML"{kind} data-tex="{tex}">{html}'
-        f"<mjx-assistive-mml>{formula['mathml']}</mjx-assistive-mml></mjx-container>"
+        f"<mjx-assistive-mml>{mathml}</mjx-assistive-mml></mjx-container>"
     )
+
+
+def in_heading(node: nodes.Node) -> bool:
+    """Tell whether a formula stands in the head of a table, where it names a column."""
+    while node.parent is not None and not isinstance(node, nodes.thead):
+        node = node.parent
+    return isinstance(node, nodes.thead)
+
+
+def spoken(tex: str) -> str:
+    """Return a formula as it is spelled where no MathML is read: ``f^100`` for ``f^{100}``."""
+    return escape(re.sub(r"[{}\\]", "", tex).strip())
 
 
 def visit_math(self: Any, node: nodes.math) -> NoReturn:
