@@ -181,6 +181,6 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Act when all pages and files are there, and before their words are translated."""
-    app.add_js_file("search_words.js")
+    app.add_js_file("search_words.js", priority=900)  # after the translations of Sphinx
     app.connect("build-finished", lighten_site, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
