@@ -5,10 +5,18 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pybtex.database import parse_file
+
 from chapter.exercise_source import exercises_of_pages
 
 BOOK = Path(__file__).parents[2] / "book"
 EXERCISES = [exercise for entries in exercises_of_pages(BOOK).values() for exercise in entries]
+
+
+def test_every_work_can_be_found() -> None:
+    entries = parse_file(BOOK / "references.bib").entries
+    found = {"doi", "eprint", "isbn", "url"}
+    assert [name for name, entry in entries.items() if not found & set(entry.fields)] == []
 
 
 def test_every_lesson_lasts_ninety_minutes() -> None:
