@@ -56,6 +56,10 @@ class History:
         """(N,), bool."""
         return self.diverged_at > 0
 
+    def __getitem__(self, nets: slice) -> History:
+        """The history of some of the networks, as ``history[:5]``."""
+        return History(self.loss[:, nets], self.grad_norm[:, nets], self.solved_at[nets], self.diverged_at[nets])
+
     def curves(self, every: int) -> tuple[Tensor, Tensor]:
         """Mean loss of each block of ``every`` steps, for a figure with a band over the networks.
 

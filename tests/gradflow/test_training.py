@@ -161,6 +161,13 @@ def test_curves_hold_a_solved_network_at_its_last_block_and_leave_a_gap_for_a_di
     assert (losses[0] == losses[0, 0]).all() and losses[1, 1:].isnan().all()
 
 
+def test_a_slice_of_the_history_is_that_of_these_networks():
+    history = train(stack(), replay(batches()), mean_squared_error, steps=STEPS, lr=0.01)
+    part = history[1:3]
+    assert torch.equal(part.loss, history.loss[:, 1:3]) and torch.equal(part.grad_norm, history.grad_norm[:, 1:3])
+    assert part.solved_at.shape == part.diverged_at.shape == (2,)
+
+
 def test_every_output_can_carry_a_loss():
     g = generator()
     model = SequenceModel(ParallelRNN(2, 5, 6, generator=g), 4, every_step=True, generator=g)
