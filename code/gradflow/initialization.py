@@ -44,11 +44,13 @@ def orthogonal_(W: Tensor, gain: float = 1.0, *, generator: Generator) -> Tensor
     one tall matrix and leave its square blocks far from orthogonal.
 
     Raises:
-        ValueError: the last two dimensions differ, or ``gain`` is not positive.
+        ValueError: the last two dimensions differ, ``W`` is neither float32 nor float64, or ``gain`` is not positive.
 
     Source: Saxe, McClelland, Ganguli 2014.
     """
     _require_square_shape("W", W)
+    if W.dtype not in (torch.float32, torch.float64):  # torch factorises no other type
+        raise ValueError(f"W: expected float32 or float64, got {W.dtype}")
     require_positive("gain", gain, W.dtype)
     require_generator(generator)
     if W.ndim == 2:

@@ -140,9 +140,12 @@ class ParallelRNN(nn.Module):
         """The activation, so that ``repr`` and ``join`` tell networks apart."""
         return self.activation
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Hidden states of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``."""
-        states = torch.stack(self._run(x))
+    def forward(self, x: Tensor, h0: Tensor | None = None) -> Tensor:
+        """Hidden states of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``.
+
+        They start from ``h0 (N, B, H)``, which gets no gradient, or from zero.
+        """
+        states = torch.stack(self._run(x, h0))
         return states.mul_(2).sub_(1) if self.activation == "tanh" else states
 
     def last(self, x: Tensor) -> Tensor:
@@ -150,10 +153,14 @@ class ParallelRNN(nn.Module):
         state = self._run(x)[-1]
         return 2 * state - 1 if self.activation == "tanh" else state
 
-    def _run(self, x: Tensor) -> list[Tensor] | tuple[Tensor, ...]:
+    def _run(self, x: Tensor, h0: Tensor | None = None) -> list[Tensor] | tuple[Tensor, ...]:
         """The states ``h_t``; of a tanh network ``s_t = (h_t + 1) / 2``."""
         _require_input(x, self.V)
         h = _initial_state(x, self.W)
+        if h0 is not None:
+            if require_tensor("h0", h0, ndim=3).shape != h.shape:
+                raise ValueError(f"h0: expected shape {tuple(h.shape)}, got {tuple(h0.shape)}")
+            h = h0.detach()
         if self.activation in ("tanh", "relu"):
             return self._run_by_hand(x, h)
         function, W = ACTIVATIONS[self.activation].function, self.W.mT

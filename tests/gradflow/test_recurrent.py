@@ -205,3 +205,14 @@ def test_bad_data_is_named(kind, x):
 def test_bad_arguments_are_named(call, argument):
     with pytest.raises(ValueError, match=f"^{argument}:"):
         call(generator())
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "abs"])
+def test_a_run_in_two_pieces_with_the_state_carried_over_is_one_run(activation):
+    cell = ParallelRNN(N, INPUTS, 6, activation, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.randn(T, N, B, INPUTS, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    whole = cell(x)
+    first = cell(x[:3])
+    torch.testing.assert_close(torch.cat([first, cell(x[3:], first[-1])]), whole, rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="^h0:"):
+        cell(x, first[0, :, :1])
