@@ -171,8 +171,19 @@ def execute_page(page: ExecutablePage, env: BuildEnvironment) -> list[tuple[int,
 
 
 def shown(cell: NotebookNode) -> list[object]:
-    """What a cell shows, whatever the time."""
-    return [output.get("data", output.get("text", "")) for output in cell.outputs]
+    """What a cell shows, whatever the time: where the kernel cuts a printed text depends on the clock."""
+    return [output.get("data", output.get("text", "")) for output in join_streams(copy.deepcopy(cell.outputs))]
+
+
+def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join pieces of one text: where the kernel cut it depends on the clock."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def run_guarded(
