@@ -32,6 +32,43 @@ OPENING, CLOSING = re.compile(r"[^\s]{1,3}$"), re.compile(r"^[^\s—]{1,12}")
 OPERATORS = re.compile(r"\\mathrm\{(?=(?:LN|ReLU|Var|arth|clip|diag|rank|sigm|sign|tr|vol)\})")
 WORDS = re.compile(r"\bmjx-[A-Za-z0-9-]+|\bTEX-[A-Z0-9]+|\bMJX[A-Z0-9-]+")
 
+SPOKEN = {  # macros that stand in the heads of tables; what only shapes a letter is not spoken
+    "alpha": "альфа",
+    "ell": "эль",
+    "beta": "бета",
+    "chi": "хи",
+    "delta": "дельта",
+    "epsilon": "эпсилон",
+    "eta": "эта",
+    "gamma": "гамма",
+    "lambda": "лямбда",
+    "nu": "ню",
+    "omega": "омега",
+    "pi": "пи",
+    "rho": "ро",
+    "sigma": "сигма",
+    "tau": "тау",
+    "varepsilon": "эпсилон",
+    "partial": "дэ",
+    "sum": "сумма",
+    "prod": "произведение",
+    "sqrt": "корень из",
+    "frac": "дробь",
+    "lVert": "норма",
+    "rVert": "",
+    "lvert": "модуль",
+    "rvert": "",
+    "log": "логарифм",
+    "ln": "натуральный логарифм",
+    "max": "макс",
+    "min": "мин",
+    "ge": "не меньше",
+    "le": "не больше",
+    "cdot": "на",
+    "mathcal": "",
+    "mathrm": "",
+}
+
 
 def source_of(node: nodes.math | nodes.math_block) -> str:
     """Return the TeX of a node, with the environments that Sphinx promises for line breaks and empty lines."""
@@ -73,8 +110,10 @@ def in_heading(node: nodes.Node) -> bool:
 
 
 def spoken(tex: str) -> str:
-    """Return a formula as it is spelled where no MathML is read: ``f^100`` for ``f^{100}``."""
-    return escape(re.sub(r"[{}\\]", "", tex).strip())
+    """Return a formula in Russian words, for where no MathML is read: «формула: сигма_макс (W)»."""
+    words = re.sub(r"\\([A-Za-z]+)", lambda macro: f" {SPOKEN.get(macro[1], macro[1])} ", tex)
+    words = re.sub(r"\\.|[{}]", "", words)
+    return escape("формула: " + re.sub(r"\s*([_^/])\s*", r"\1", re.sub(r"\s+", " ", words)).strip())
 
 
 def visit_math(self: Any, node: nodes.math) -> NoReturn:
