@@ -48,7 +48,7 @@
     const token = /\s*(?:(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?|[.,]\d+)|([a-z]+)|([-+*/^()%]))/y;
     for (let at = 0; at < clean.length; at = token.lastIndex) {
       const match = token.exec(clean);
-      if (!match) throw unknown(/^\s*(?:\p{L}+|.)/u.exec(clean.slice(at))[0]);
+      if (!match) throw unknown(/^\s*(?:[\p{L}_]+|.)/u.exec(clean.slice(at))[0]);
       if (match[2] && !(match[2] in FUNCTIONS) && !(match[2] in CONSTANTS)) throw unknown(match[2]);
       tokens.push(match[0].trim());
     }
