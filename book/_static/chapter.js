@@ -28,7 +28,10 @@
       { rootMargin: "50%" },
     );
     const boxes = document.querySelectorAll(SCROLLING);
-    boxes.forEach((box) => near.observe(box));
+    boxes.forEach((box) => {
+      box.tabIndex = 0; // until it is measured
+      near.observe(box);
+    });
     // Whoever goes by the keyboard passes through all of them.
     const lookAtAll = (event) => {
       if (event.key !== "Tab") return;
