@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import gradflow
-from gradflow import cells, networks, profile, recurrent, tasks, training
+from gradflow import cells, networks, profile, recurrent, tasks, training, transformer
 
 MODULES = sorted(path.stem for path in Path(gradflow.__file__).parent.glob("[a-z]*.py"))
 PARALLEL = ("ParallelRNN", "ParallelGRU", "ParallelLSTM", "ParallelLRU")
@@ -38,6 +38,11 @@ def cell(name):
 
 def model():
     return recurrent.SequenceModel(cell("ParallelRNN"), 1, generator=generator())
+
+
+def transformer_model():
+    sizes = {"length": 5, "width": 4, "heads": 2, "depth": 2}
+    return transformer.ParallelTransformer(2, 3, 2, **sizes, generator=generator())
 
 
 def sample():
@@ -107,6 +112,20 @@ EXAMPLES = {
     "tasks.mean_squared_error": lambda: tensors(output=(2, 3, 1), y=(2, 3, 1)),
     "tasks.cross_entropy": lambda: dict(ANSWERS),
     "tasks.error_rate": lambda: dict(ANSWERS),
+    "transformer.softmax_jacobian": lambda: {"p": normal(2, 4).softmax(-1)},
+    "transformer.ParallelBlock": lambda: {
+        "nets": 2, "width": 4, "heads": 2, "layer_norm": "post", "skip": 1.5, "scale": torch.ones(2, 4),
+        "qk_norm": True, "logit_cap": 5.0, "generator": generator(),
+    },
+    "transformer.ParallelBlock.forward": lambda: {"self": transformer_model().blocks[0], "h": normal(2, 3, 5, 4)},
+    "transformer.ParallelBlock.logits": lambda: {"self": transformer_model().blocks[0], "h": normal(2, 3, 5, 4)},
+    "transformer.ParallelTransformer": lambda: {
+        "nets": 2, "input_size": 3, "output_size": 2, "length": 5, "width": 4, "heads": 2, "depth": 2,
+        "layer_norm": "pre", "skip": 1.5, "scale": torch.ones(2, 1), "qk_norm": False, "logit_cap": 5.0,
+        "generator": generator(),
+    },
+    "transformer.ParallelTransformer.forward": lambda: {"self": transformer_model(), "x": normal(5, 2, 3, 3)},
+    "transformer.ParallelTransformer.states": lambda: {"self": transformer_model(), "x": normal(5, 2, 3, 3)},
     "training.train": lambda: {
         "model": model(), "sample": sample, "measure": tasks.mean_squared_error, "steps": 2, "lr": 0.01,
         "clip": torch.ones(2), "optimizer": "adam", "goal": 0.1, "window": 1,
@@ -124,6 +143,8 @@ ANYTHING = {
     "recurrent.maxmin", "training.train", "training.evaluate", "training.clip_grad_norm_", "training.History.curves",
     "tasks.mean_squared_error", "tasks.cross_entropy", "tasks.error_rate", "recurrent.SequenceModel.forward",
     *(f"recurrent.{name}.{method}" for name in PARALLEL for method in ("forward", "last")),
+    *(f"transformer.{name}" for name in ("ParallelBlock.forward", "ParallelBlock.logits")),
+    *(f"transformer.ParallelTransformer.{name}" for name in ("forward", "states")),
 }  # fmt: skip # a table
 # Modules and functions of the caller's are not looked into; what they raise is theirs.
 OPAQUE = {"self"}
