@@ -32,13 +32,13 @@
       box.tabIndex = 0; // until it is measured
       near.observe(box);
     });
-    // Whoever goes by the keyboard passes through all of them.
-    const lookAtAll = (event) => {
-      if (event.key !== "Tab") return;
-      document.removeEventListener("keydown", lookAtAll);
+    // Whoever goes by the keyboard passes through all of them, in a window of any width.
+    let width = 0;
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== "Tab" || width === window.innerWidth) return;
+      width = window.innerWidth;
       boxes.forEach(look);
-    };
-    document.addEventListener("keydown", lookAtAll);
+    });
   };
 
   // Whoever copies a formula gets its TeX.

@@ -31,6 +31,7 @@ def opened(request: pytest.FixtureRequest, loaded: Opened) -> Opened:
     loaded.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     loaded.page.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
     loaded.page.keyboard.press("Tab")  # boxes far from the screen are looked at when the keyboard is used
+    loaded.page.evaluate("document.activeElement.blur()")  # nothing is left open over the page
     loaded.page.wait_for_timeout(500)  # the theme looks for what scrolls 300 ms after a change of width
     return loaded
 
