@@ -235,4 +235,4 @@ def _normal(nets: int, rows: int, columns: int, gain: float = 1.0, *, generator:
 
 def _map(h: Tensor, weight: Tensor) -> Tensor:
     """Each network's linear map of all its tokens: (N, B, T, I), (N, O, I) -> (N, B, T, O)."""
-    return torch.bmm(h.flatten(1, 2), weight.mT).unflatten(1, h.shape[1:3])
+    return torch.bmm(h.flatten(1, 2), weight.mT).view(*h.shape[:3], -1)
