@@ -90,6 +90,10 @@ def train(
     lr: float | Tensor,
     clip: float | Tensor = math.inf,
     optimizer: str = "adam",
+    warmup: float | Tensor = 1,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    skip: float | Tensor = math.inf,
     goal: float | None = None,
     window: int = 50,
 ) -> History:
@@ -108,6 +112,11 @@ def train(
         clip: threshold for the 2-norm of a network's whole gradient, of all networks or of each ``(N,)``;
             ``inf`` clips nothing.
         optimizer: ``"adam"`` with PyTorch's constants, or ``"sgd"``.
+        warmup: number of steps, of all networks or of each ``(N,)``, over which the learning rate grows linearly to
+            its value; 1 for none.
+        beta2, eps: constants of Adam.
+        skip: a batch whose gradient's 2-norm is above, of all networks or of each ``(N,)``, leaves the weights and
+            the moments of Adam as they are; ``inf`` skips nothing.
         goal: a network is solved when its mean loss over ``window`` batches falls below; None trains all to the end.
         window: number of batches in that mean.
 
@@ -115,9 +124,10 @@ def train(
         A ``History``.
 
     Raises:
-        ValueError: a size, a learning rate, a threshold or a goal that is not positive, an unknown optimizer, a goal
-            whose window is longer than the training, parameters that stack different numbers of networks, or data
-            that are empty, hold inf or nan, or are for another number of networks.
+        ValueError: a size, a learning rate, a warm-up, a threshold or a goal that is not positive, ``beta2`` or
+            ``eps`` outside (0, 1), an unknown optimizer, a goal whose window is longer than the training, parameters
+            that stack different numbers of networks, or data that are empty, hold inf or nan, or are for another
+            number of networks.
     """
     require_count("window", window)
     require_choice("optimizer", optimizer, ("adam", "sgd"))
@@ -131,8 +141,12 @@ def train(
     require_sizes(steps=steps, networks=n)
     rates = _per_network("lr", lr, stack.weights)
     require_finite("lr", rates)
-    thresholds = _per_network("clip", clip, stack.weights)
-    rule = _Adam(stack.weights) if optimizer == "adam" else _SGD()
+    thresholds, skips = _per_network("clip", clip, stack.weights), _per_network("skip", skip, stack.weights)
+    ramps = _per_network("warmup", warmup, stack.weights)
+    for name, value in (("beta2", beta2), ("eps", eps)):
+        if require_positive(name, value) >= 1:
+            raise ValueError(f"{name}: expected a number between 0 and 1, got {value!r}")
+    rule = _Adam(stack.weights, beta2, eps) if optimizer == "adam" else _SGD()
 
     loss = torch.full((steps, n), math.nan, dtype=stack.weights.dtype, device=device)
     grad_norm = torch.full_like(loss, math.nan)
@@ -152,7 +166,9 @@ def train(
         gradient[~finite] = 0.0
         norms = clip_grad_norm_([gradient], thresholds[active])
         grad_norm[step, active] = torch.where(finite, norms, math.nan)
-        moved = torch.where(finite, rates[active], 0.0).unsqueeze(1) * rule.direction(gradient)
+        taken = finite & (norms <= skips[active])
+        pace = rates[active] * ((step + 1) / ramps[active]).clamp(max=1.0)
+        moved = torch.where(taken, pace, 0.0).unsqueeze(1) * rule.direction(gradient, taken | ~finite)
         stack.weights -= moved
         if goal is not None and step + 1 >= window:
             solved = loss[step + 1 - window : step + 1, active].mean(0) < goal
@@ -259,7 +275,7 @@ class _Stack:
 
 
 class _SGD:
-    def direction(self, gradient: Tensor) -> Tensor:
+    def direction(self, gradient: Tensor, taken: Tensor) -> Tensor:
         return gradient
 
     def keep(self, mask: Tensor) -> None:
@@ -267,18 +283,23 @@ class _SGD:
 
 
 class _Adam:
-    """Adam with PyTorch's constants; torch.optim.Adam has one learning rate for a whole tensor of networks."""
+    """Adam; torch.optim.Adam has one learning rate for a whole tensor of networks."""
 
-    def __init__(self, weights: Tensor) -> None:
+    def __init__(self, weights: Tensor, beta2: float, eps: float) -> None:
         self.mean = torch.zeros_like(weights)
         self.square = torch.zeros_like(weights)
+        self.beta2, self.eps = beta2, eps
         self.step = 0
 
-    def direction(self, gradient: Tensor) -> Tensor:
+    def direction(self, gradient: Tensor, taken: Tensor) -> Tensor:
+        """The step for a learning rate of one; the moments of networks outside ``taken`` stay as they are."""
         self.step += 1
+        skipped = ~taken
+        mean, square = self.mean[skipped], self.square[skipped]
         self.mean.lerp_(gradient, 1 - 0.9)
-        self.square.mul_(0.999).addcmul_(gradient, gradient, value=1 - 0.999)
-        spread = (self.square / (1 - 0.999**self.step)).sqrt_().add_(1e-8)
+        self.square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        self.mean[skipped], self.square[skipped] = mean, square
+        spread = (self.square / (1 - self.beta2**self.step)).sqrt_().add_(self.eps)
         return self.mean / (1 - 0.9**self.step) / spread
 
     def keep(self, mask: Tensor) -> None:

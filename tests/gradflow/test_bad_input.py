@@ -128,7 +128,8 @@ EXAMPLES = {
     "transformer.ParallelTransformer.states": lambda: {"self": transformer_model(), "x": normal(5, 2, 3, 3)},
     "training.train": lambda: {
         "model": model(), "sample": sample, "measure": tasks.mean_squared_error, "steps": 2, "lr": 0.01,
-        "clip": torch.ones(2), "optimizer": "adam", "goal": 0.1, "window": 1,
+        "clip": torch.ones(2), "optimizer": "adam", "warmup": 2, "beta2": 0.99, "eps": 1e-6, "skip": 5.0, "goal": 0.1,
+        "window": 1,
     },
     "training.evaluate": lambda: {"model": model(), "sample": sample, "measure": tasks.mean_squared_error},
     "training.clip_grad_norm_": lambda: {"grads": [normal(2, 3), normal(2, 3, 4)], "max_norm": 1.0},

@@ -95,6 +95,48 @@ def test_training_is_that_of_torchs_optimisers_and_clipping(optimizer):
     torch.testing.assert_close(weights(ours), weights(theirs), rtol=1e-4, atol=1e-5)
 
 
+def test_warmup_and_constants_are_those_of_torchs_adam_and_scheduler():
+    ours, data = stack(ParallelGRU, nets=1), batches(nets=1)
+    theirs = copy.deepcopy(ours)
+    train(ours, replay(data), mean_squared_error, steps=STEPS, lr=0.05, warmup=12, beta2=0.9, eps=1e-3)
+    rule = torch.optim.Adam(theirs.parameters(), lr=0.05, betas=(0.9, 0.9), eps=1e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(rule, lambda step: min(1.0, (step + 1) / 12))
+    for x, y in data:
+        rule.zero_grad()
+        nn.functional.mse_loss(theirs(x), y).backward()
+        rule.step()
+        schedule.step()
+    torch.testing.assert_close(weights(ours), weights(theirs))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_each_network_warms_up_over_its_own_number_of_steps(optimizer):
+    data, ramps = batches(4), torch.tensor([1.0, 2.0, 8.0])
+    together = stack()
+    train(together, replay(data), mean_squared_error, steps=4, lr=0.1, warmup=ramps, optimizer=optimizer)
+    for net, ramp in enumerate(ramps.tolist()):
+        alone, mine = only(stack(), net), replay(data, slice(net, net + 1))
+        train(alone, mine, mean_squared_error, steps=4, lr=0.1, warmup=ramp, optimizer=optimizer)
+        torch.testing.assert_close(weights(together)[net : net + 1], weights(alone))
+
+
+def test_a_skipped_batch_leaves_weights_and_moments_as_they_were():
+    data = batches(6)
+    x, y = data[2]
+    loud = torch.tensor([1.0, 1e4, 1.0]).double().view(3, 1, 1)
+    spoiled = [*data[:2], (x, y * loud), *data[3:]]
+    skipping, plain = stack(), stack()
+    history = train(skipping, replay(spoiled), mean_squared_error, steps=6, lr=0.1, skip=1e3)
+    train(plain, replay(data), mean_squared_error, steps=6, lr=0.1)
+    assert history.grad_norm[2, 1] > 1e3 and (history.grad_norm < 1e3).sum() == 17
+    torch.testing.assert_close(weights(skipping)[[0, 2]], weights(plain)[[0, 2]])
+    first = stack()
+    train(first, replay(data[:2]), mean_squared_error, steps=2, lr=0.1)
+    after = stack()
+    train(after, replay(spoiled[:3]), mean_squared_error, steps=3, lr=0.1, skip=1e3)
+    assert torch.equal(weights(after)[1], weights(first)[1])
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_diverged_network_is_recorded_and_leaves_the_others_untouched(optimizer):
     data = batches(60)
@@ -257,6 +299,10 @@ def test_small_gradients_stay_as_they_are(scale):
         ({"clip": torch.tensor([1.0, math.nan, 1.0])}, "clip"),
         ({"optimizer": "rmsprop"}, "optimizer"),
         ({"goal": 0.0}, "goal"),
+        ({"warmup": 0}, "warmup"),
+        ({"beta2": 1.0}, "beta2"),
+        ({"eps": 0.0}, "eps"),
+        ({"skip": -1.0}, "skip"),
     ],
 )
 def test_bad_arguments_are_named(settings, argument):
