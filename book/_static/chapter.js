@@ -71,6 +71,29 @@
     return whole;
   };
 
-  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
-  else start();
+  // The words by which the search has found this page (search.js).
+  const highlight = () => {
+    const words = (new URLSearchParams(window.location.search).get("highlight") ?? "").split(" ").filter(Boolean);
+    if (words.length === 0 || !window.Highlight) return;
+    const ranges = [];
+    const texts = document.createTreeWalker(document.querySelector("article"), NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const word of texts.currentNode.data.matchAll(/[\p{L}\p{N}]+/gu)) {
+        if (!words.includes(word[0].toLowerCase().replaceAll("ё", "е"))) continue;
+        const range = document.createRange();
+        range.setStart(texts.currentNode, word.index);
+        range.setEnd(texts.currentNode, word.index + word[0].length);
+        ranges.push(range);
+      }
+    }
+    CSS.highlights.set("found", new Highlight(...ranges));
+  };
+
+  const begin = () => {
+    start();
+    highlight();
+  };
+
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+  else begin();
 })();

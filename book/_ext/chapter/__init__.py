@@ -20,6 +20,7 @@ MODULES = [
     "proofs",
     "root_redirect",
     "russian",
+    "search_index",
     "solutions",
     "student_notebooks",
     "table_cards",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 from html import escape, unescape
 from pathlib import Path
@@ -177,32 +176,6 @@ def plain(mathml: str) -> str:
     return unescape(re.sub(r"<[^>]*>", "", mathml.replace("<msqrt>", "√").replace("<math", " <math"))).strip()
 
 
-def spell_titles(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Remember how the headings with formulas look as plain text: the search shows their TeX otherwise."""
-    for title in doctree.findall(nodes.title):
-        formulas = list(title.findall(nodes.math))
-        if not formulas:
-            continue
-        spelled = title.astext()
-        for node in formulas:
-            formula = app.chapter_formulas.get(source_of(node), display=False)  # type: ignore[attr-defined]
-            spelled = spelled.replace(node.astext(), plain(formula.get("mathml", "")), 1)
-        app.chapter_titles[title.astext()] = spelled  # type: ignore[attr-defined]
-
-
-def spell_search(app: Sphinx, error: Exception | None) -> None:
-    """Put the plain headings into the search index."""
-    index = Path(app.outdir, "searchindex.js")
-    if error or app.builder.format != "html" or not index.exists():
-        return
-    text = index.read_text(encoding="utf-8")
-    for tex, spelled in app.chapter_titles.items():  # type: ignore[attr-defined]
-        for ascii_only in (True, False):
-            old, new = (json.dumps(one, ensure_ascii=ascii_only) for one in (tex, spelled))
-            text = text.replace(old, new)
-    index.write_text(text, encoding="utf-8", newline="\n")
-
-
 def used_rules(style_sheet: str, words: set[str]) -> list[str]:
     """Return the rules of MathJax's style sheet of which the pages hold every element and class."""
     rules = [rule for rule in style_sheet.strip().split("\n\n") if not rule.startswith("@font-face")]
@@ -263,7 +236,6 @@ def write_style_sheet(app: Sphinx, error: Exception | None) -> None:
 
 def begin(app: Sphinx) -> None:
     """Find the formulas of earlier builds."""
-    app.chapter_titles = {}  # type: ignore[attr-defined]
     app.chapter_formulas = Formulas(Path(app.outdir).parent / ".formulas")  # type: ignore[attr-defined]
 
 
@@ -272,8 +244,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_html_math_renderer("formulas", (visit_math, None), (visit_math_block, None))
     app.connect("builder-inited", begin)
     app.connect("doctree-resolved", typeset_page, priority=900)
-    app.connect("doctree-resolved", spell_titles, priority=940)
-    app.connect("build-finished", spell_search, priority=700)
     app.connect("doctree-resolved", glue_to_neighbours, priority=950)
     app.connect("build-finished", write_style_sheet, priority=700)
     app.add_css_file("formulas.css", priority=300)

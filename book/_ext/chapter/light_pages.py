@@ -20,8 +20,17 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 configLogger(level="ERROR")  # it tells of every table that it drops
 
-SEARCH_ONLY = ["searchtools", "language_data", "searchindex", "translations", "search_words"]
-NOWHERE = ["design-tabs", "fontawesome"]
+# Search and highlighting are the book's own (search.js, chapter.js).
+NOWHERE = [
+    "design-tabs",
+    "fontawesome",
+    "searchindex",
+    "doctools",
+    "sphinx_highlight",
+    "searchtools",
+    "translations",
+    r"[\w-]+-stemmer",
+]
 WORD = re.compile(r"[\w-]+")
 ICON = re.compile("[\ue000-\uf8ff]|\\\\[ef][0-9a-f]{3}\\b")
 STRING_OR_COMMENT = re.compile(r"""/\*.*?\*/|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|url\([^"')]*\)""", re.DOTALL)
@@ -120,17 +129,15 @@ def with_icons(css: str, folder: Path) -> str:
     )
 
 
-def lighten(page: str, is_search: bool) -> str:
+def lighten(page: str) -> str:
     """Return a page without the scripts that do nothing on it, and without what the theme writes twice."""
-    unwanted = NOWHERE + ([] if is_search else SEARCH_ONLY)
-    scripts = "|".join(unwanted)
+    scripts = "|".join(NOWHERE)
     page = re.sub(rf'\s*<script[^>]*\bsrc="[^"]*\b(?:{scripts})\.js[^"]*"[^>]*></script>', "", page)
-    if not is_search:  # whose scripts call each other as they come
-        page = re.sub(
-            r'<script (src="[^"]*/(?!documentation_options)[\w.-]+\.js[^"]*")></script>',
-            r"<script defer \1></script>",
-            page,
-        )
+    page = re.sub(
+        r'<script (src="[^"]*/(?!documentation_options)[\w.-]+\.js[^"]*")></script>',
+        r"<script defer \1></script>",
+        page,
+    )
     page = re.sub(r'(<meta name="viewport"[^>]*>)(.*?)</head>', drop_viewports, page, count=1, flags=re.DOTALL)
     page = re.sub(r"<title>(.+?) &#8212; \1</title>", r"<title>\1</title>", page)
     page = page.replace(
@@ -156,11 +163,11 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
     site = Path(app.outdir)
     pages = {}
     for file in sorted(site.rglob("*.html")):
-        pages[file] = lighten(file.read_text(encoding="utf-8"), file.name == "search.html")
+        pages[file] = lighten(file.read_text(encoding="utf-8"))
         file.write_text(pages[file], encoding="utf-8", newline="\n")
     static = site / "_static"
-    for name in NOWHERE:
-        for script in static.rglob(f"{name}.js*"):
+    for script in static.rglob("*.js"):
+        if re.fullmatch("|".join(NOWHERE), script.stem):
             script.unlink()
     theme = static / "scripts" / "pydata-sphinx-theme.js"
     text = theme.read_text(encoding="utf-8")
@@ -181,6 +188,5 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Act when all pages and files are there, and before their words are translated."""
-    app.add_js_file("search_words.js", priority=900)  # after the translations of Sphinx
     app.connect("build-finished", lighten_site, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

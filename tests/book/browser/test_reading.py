@@ -1,4 +1,4 @@
-"""What a reader does: opens a folded block by the keyboard, turns the lights off, searches, reads from a folder."""
+"""What a reader does: opens a folded block by the keyboard, turns the lights off, reads from a folder."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from bookmaker import SITE, pages
-from browser.opening import Opened, OpenPage
+from browser.opening import OpenPage
 
 BOOK = [page for page in pages() if page.startswith("book/")]
 
@@ -14,12 +14,6 @@ BOOK = [page for page in pages() if page.startswith("book/")]
 def pages_with(mark: str) -> list[str]:
     """Return the pages whose HTML holds a mark."""
     return [page for page in BOOK if mark in (SITE / page).read_text(encoding="utf-8")]
-
-
-def results(opened: Opened) -> list[str]:
-    """Wait for the search to end, and return the titles it found."""
-    opened.page.wait_for_function("document.querySelector('#search-results .search-summary')?.textContent")
-    return opened.page.locator("#search-results ul.search li a").all_inner_texts()
 
 
 @pytest.mark.parametrize("page", pages_with("<details")[:1])
@@ -44,24 +38,6 @@ def test_theme_switch_darkens_the_page_and_is_remembered(site: str, open_page: O
         assert max(map(int, re.findall(r"\d+", background)[:3])) < 60
         opened.page.reload()
         assert opened.page.locator("html").get_attribute("data-theme") == "dark"
-
-
-@pytest.mark.parametrize("word", ["градиентами", "взрывом", "слоёв"])
-def test_search_finds_other_forms_of_a_word(word: str, site: str, open_page: OpenPage) -> None:
-    with open_page(f"{site}search.html?q={word}") as opened:
-        assert results(opened)
-        assert opened.complaints == []
-
-
-def test_search_finds_nothing_for_a_word_that_is_not_there(site: str, open_page: OpenPage) -> None:
-    with open_page(f"{site}search.html?q=ктулху") as opened:
-        assert results(opened) == []
-
-
-def test_search_works_from_a_folder(open_page: OpenPage) -> None:
-    with open_page(f"{(SITE / 'search.html').as_uri()}?q=градиента") as opened:
-        assert results(opened)
-        assert opened.complaints == []
 
 
 @pytest.mark.parametrize("page", pages_with('class="math')[:2])
