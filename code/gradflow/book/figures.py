@@ -164,7 +164,7 @@ def _inline_svg(ax: Axes) -> str:
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = _shorten(svg)
     prefix = "g" + hashlib.sha256(svg.encode()).hexdigest()[:8]
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
@@ -175,6 +175,6 @@ def _inline_svg(ax: Axes) -> str:
     root = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
-        'fill="currentColor" aria-hidden="true" focusable="false">'
+        'fill="currentColor" stroke-linejoin="round" stroke-linecap="butt" aria-hidden="true" focusable="false">'
     )
     return re.sub(r"<svg [^>]*>", root, svg, count=1)

@@ -38,6 +38,10 @@ def test_black_follows_the_theme_of_the_page():
     assert not re.search(r"#000000|fill: #ffffff|<metadata", html)
 
 
+def test_a_figure_has_no_style_sheet_of_its_own():
+    assert "<style" not in drawn()._repr_html_()  # it would hold for the whole page, and style all of it anew
+
+
 def test_two_curves_differ_in_dash_as_well_as_in_colour():
     lines = drawn().axes[0].lines
     assert lines[0].get_linestyle() != lines[1].get_linestyle()
