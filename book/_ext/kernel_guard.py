@@ -4,8 +4,7 @@
 - Clocks, random identifiers, and draws from a global random state that the page has not seeded: noted, because no two
   builds would print the same.
 
-Each note is a line of JSON in the file named by ``GUARD_NOTES``: the ordinal number of the cell, what it did, and
-whether that is only a suspicion.
+Each note is a line of JSON in the file named by ``GUARD_NOTES``: the ordinal number of the cell and what it did.
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ PROGRAM = "starts another program; a reader may not have it: compute in the cell
 WRITES = "writes the file {}; a page leaves nothing behind: keep the data in variables"
 CLOCK = "reads the clock ({}); no two builds would agree: record the time once, in a file of the package"
 CHANCE = "asks for {}, which nobody can repeat: draw from seeded(n)"
-STATE = "draws from the global random state of {} that the page has not seeded: pass generator=seeded(n)"
-SUSPICIONS = ("torch", "numpy")  # a layer draws weights that are overwritten at once; execution.py looks for a trace
+STATE = "draws from the global random state of {0} that no cell has seeded: pass generator=seeded(n), or write {1}"
+SEEDS = {"random": "random.seed(n)", "numpy": "numpy.random.seed(n)", "torch": "torch.manual_seed(n)"}
 
 
 class Guard:
@@ -51,13 +50,13 @@ class Guard:
         self.place = os.path.realpath(Path.cwd())
         self.noted: set[tuple[int, str]] = set()
 
-    def note(self, text: str, suspicion: bool = False) -> None:
-        """Remember what the present cell did, once; a suspicion is a fault only if the outputs show it."""
+    def note(self, text: str) -> None:
+        """Remember what the present cell did, once."""
         if (self.cell, text) in self.noted:
             return
         self.noted.add((self.cell, text))
         descriptor = os.open(os.environ[NOTES], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, json.dumps([self.cell, text, suspicion], ensure_ascii=False).encode() + b"\n")
+        os.write(descriptor, json.dumps([self.cell, text], ensure_ascii=False).encode() + b"\n")
         os.close(descriptor)
 
     def refuse(self, text: str) -> None:
@@ -108,7 +107,7 @@ class Guard:
         """Compare the random states; see whether a library has written what no hook announces."""
         for name, state in random_states():
             if name not in self.seeded and name in self.states and self.states[name] != state:
-                self.note(STATE.format(name), suspicion=name in SUSPICIONS)
+                self.note(STATE.format(name, SEEDS[name]))
         for file in sorted(Path(self.place).iterdir()):
             self.note(WRITES.format(file.name))
             file.rename(f"{self.place}.{file.name}")
@@ -125,13 +124,13 @@ def random_states() -> Iterator[tuple[str, object]]:
 
 
 def watch_seeding(guard: Guard, module: ModuleType) -> None:
-    """Know when a cell seeds a library."""
+    """Know when a cell itself seeds a library; the package does it only for a moment."""
     place = module.random if module.__name__ == "numpy" else module
     name = "manual_seed" if module.__name__ == "torch" else "seed"
     original = getattr(place, name)
 
     def seed(*arguments: Any, **options: Any) -> Any:
-        if asked_by_cell() and (arguments or options):
+        if sys._getframe(1).f_globals.get("__name__") == "__main__" and (arguments or options):
             guard.seeded.add(module.__name__)
         return original(*arguments, **options)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
+from gradflow._global_seed import global_seed
 from gradflow._validation import (
     ask,
     require_callable,
@@ -183,9 +184,9 @@ def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
 
 def _linear(weight: Tensor) -> nn.Linear:
     width = len(weight)
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, width, width, bias=False, dtype=weight.dtype, device=weight.device)
-    with torch.no_grad():
-        layer.weight.copy_(weight)
+    with global_seed():
+        layer = nn.Linear(width, width, bias=False)
+    layer.weight = nn.Parameter(weight.detach().clone())
     return layer
 
 

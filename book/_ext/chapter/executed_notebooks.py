@@ -8,9 +8,20 @@ from docutils import nodes
 from myst_nb.sphinx_ext import OUTPUT_FOLDER
 from sphinx.application import Sphinx
 
-from chapter.execution import PAGES, join_streams
+from chapter.execution import PAGES
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join pieces of one text: where the kernel cut it depends on the clock."""
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def offer_notebook(

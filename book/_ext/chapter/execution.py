@@ -7,7 +7,6 @@ and of the pinned requirements (``dependencies.py``); undoing an edit finds the 
 A page that fails is not cached; its fault is told once, with the line of the cell.
 """
 
-import copy
 import json
 import os
 import re
@@ -154,42 +153,7 @@ def execute_side_by_side(app: Sphinx, env: BuildEnvironment, docnames: list[str]
 
 
 def execute_page(page: ExecutablePage, env: BuildEnvironment) -> list[tuple[int, str]]:
-    """Execute a page under guard; return the lines and the faults of its cells.
-
-    A page that draws from a global random state of torch or numpy is executed twice: perhaps nothing of it shows.
-    """
-    again = copy.deepcopy(page.notebook)
-    found, suspicions = run_guarded(page, page.notebook, env)
-    if found or not suspicions:
-        return found
-    run_guarded(page, again, env)
-    for index, (cell, other) in enumerate(zip(page.notebook.cells, again.cells, strict=True)):
-        if cell.cell_type == "code" and shown(cell) != shown(other):
-            line, reason = suspicions[0]
-            return [(page.line_of_cell(index), f"each run shows something else, because line {line} {reason}")]
-    return []
-
-
-def shown(cell: NotebookNode) -> list[object]:
-    """What a cell shows, whatever the time: where the kernel cuts a printed text depends on the clock."""
-    return [output.get("data", output.get("text", "")) for output in join_streams(copy.deepcopy(cell.outputs))]
-
-
-def join_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Join pieces of one text: where the kernel cut it depends on the clock."""
-    joined: list[NotebookNode] = []
-    for output in outputs:
-        if joined and output.output_type == joined[-1].output_type == "stream" and output.name == joined[-1].name:
-            joined[-1].text += output.text
-        else:
-            joined.append(output)
-    return joined
-
-
-def run_guarded(
-    page: ExecutablePage, notebook: NotebookNode, env: BuildEnvironment
-) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
-    """Execute a notebook far from the book; return the lines and texts of faults, and of suspicions."""
+    """Execute a page under guard, far from the book; return the lines and the faults of its cells."""
     extensions = Path(__file__).parents[1]
     running = [0]
     found: list[tuple[int, str]] = []
@@ -209,8 +173,8 @@ def run_guarded(
         }
         standard = DRAFT_SECONDS if os.environ.get(DRAFT) else env.mystnb_config.execution_timeout  # type: ignore[attr-defined]
         client = NotebookClient(
-            notebook,
-            timeout=notebook.metadata.get("mystnb", {}).get("execution_timeout", standard),
+            page.notebook,
+            timeout=page.notebook.metadata.get("mystnb", {}).get("execution_timeout", standard),
             resources={"metadata": {"path": str(place)}},
             record_timing=False,  # it would stand in the cells, and the cache would not know them
             extra_arguments=[f"--IPKernelApp.extra_extensions={GUARD}"],
@@ -221,12 +185,8 @@ def run_guarded(
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             found.append(tell_failure(page, running[0], error, client.timeout))
         noted = [json.loads(line) for line in notes.read_text(encoding="utf-8").splitlines()] if notes.exists() else []
-    run = [i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
-    certain = [
-        (page.line_of_cell(run[number]), f"the cell {text}") for number, text, suspicion in noted if not suspicion
-    ]
-    suspected = [(page.line_of_cell(run[number]), text) for number, text, suspicion in noted if suspicion]
-    return certain or found, suspected
+    run = [i for i, cell in enumerate(page.notebook.cells) if cell.cell_type == "code" and cell.source.strip()]
+    return [(page.line_of_cell(run[number]), f"the cell {text}") for number, text in noted] or found
 
 
 def tell_failure(page: ExecutablePage, index: int, error: Exception, timeout: int | None) -> tuple[int, str]:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradflow._global_seed import global_seed
 from gradflow.book.prose import written
 from gradflow.exercises import _runner
 from gradflow.exercises._guard import Guard
@@ -52,8 +53,7 @@ class FunctionCheck:
     def check(self, answer: object) -> Verdict:
         """Verdict on a function; the first thing wrong is the one reported."""
         # An answer may draw random numbers: the same ones each time, and the reader's own stream stays untouched.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with global_seed():
             return self._verdict(answer)
 
     def _verdict(self, answer: object) -> Verdict:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from gradflow._global_seed import global_seed
 from gradflow._validation import require_count
 from gradflow.cells import (
     gru_gates,
@@ -37,14 +38,16 @@ def random_lstm(
         gain: recurrent weights are N(0, gain²/H); None keeps PyTorch's U(-1/√H, 1/√H).
         generator: source of all weights.
     """
-    lstm = nn.LSTM(2, require_count("hidden_size", hidden_size), dtype=torch.float64)
+    with global_seed():
+        lstm = nn.LSTM(2, require_count("hidden_size", hidden_size), dtype=torch.float64)
     _fill(lstm, forget_bias, gain, generator)
     return lstm
 
 
 def random_gru(hidden_size: int, update_bias: float = 0.0, *, generator: torch.Generator) -> nn.GRU:
     """A float64 GRU with two inputs, PyTorch's weights and no biases but the update gate's."""
-    gru = nn.GRU(2, require_count("hidden_size", hidden_size), dtype=torch.float64)
+    with global_seed():
+        gru = nn.GRU(2, require_count("hidden_size", hidden_size), dtype=torch.float64)
     _fill(gru, update_bias, None, generator)
     return gru
 
@@ -169,7 +172,8 @@ def remember_a_bit(
     losses = torch.empty(seeds, steps)
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
-        lstm, head = nn.LSTM(1, 16), nn.Linear(16, 1)
+        with global_seed():
+            lstm, head = nn.LSTM(1, 16), nn.Linear(16, 1)
         _fill(lstm, 0.0, None, generator)
         nn.init.uniform_(head.weight, -0.25, 0.25, generator=generator)
         nn.init.zeros_(head.bias)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
+from gradflow._global_seed import global_seed
 from gradflow._validation import require_count, require_positive
 from gradflow.networks import gaussian_weights
 
@@ -70,8 +71,7 @@ def train_with_scaler(steps: int = 240, growth_interval: int = 30, seed: int = 0
         growth_interval: steps without overflow after which the scale is doubled (2000 by default in PyTorch).
         seed: of weights and data.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with global_seed(seed):
         net = nn.Sequential(nn.Linear(16, 64), nn.Tanh(), nn.Linear(64, 1))
         x = torch.randn(256, 16)
     y = x[:, :1] * x[:, 1:2]

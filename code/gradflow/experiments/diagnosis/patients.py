@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gradflow._global_seed import global_seed
 from gradflow.monitor import GradientMonitor
 
 
@@ -34,8 +35,7 @@ class Patient:
 
     def __call__(self, seed: int, ill: bool = True) -> GradientMonitor:
         """Train it; the global random state is what it was afterwards."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with global_seed(seed):
             return self.run(ill)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gradflow._global_seed import global_seed
 from gradflow._validation import require_count, require_positive, require_tensor
 
 
@@ -14,9 +15,9 @@ def random_rnn(input_size: int, hidden_size: int, gain: float, *, generator: tor
     Input weights are N(0, 0.09), so that at a gain near 1 the units work on the bend of tanh.
     """
     require_positive("gain", gain)
-    rnn = nn.RNN(
-        require_count("input_size", input_size), require_count("hidden_size", hidden_size), bias=False
-    ).double()
+    require_count("input_size", input_size), require_count("hidden_size", hidden_size)
+    with global_seed():
+        rnn = nn.RNN(input_size, hidden_size, bias=False).double()
     input_weight, recurrent_weight = rnn.all_weights[0]
     nn.init.orthogonal_(recurrent_weight, gain=gain, generator=generator)
     nn.init.normal_(input_weight, std=0.3, generator=generator)
