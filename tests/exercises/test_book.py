@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pybtex.database import parse_file
 
-from chapter.exercise_source import exercises_of_pages
+from gradflow.exercises._source import exercises_of_pages
 
 BOOK = Path(__file__).parents[2] / "book"
 EXERCISES = [exercise for entries in exercises_of_pages(BOOK).values() for exercise in entries]

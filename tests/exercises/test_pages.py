@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chapter.exercise_source import Exercise, exercises_of_pages
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck, NumberCheck
 from gradflow.exercises._registry import checks_by_page
+from gradflow.exercises._source import Exercise, exercises_of_pages
 from tables import TABLES
 
 BOOK = Path(__file__).parents[2] / "book"

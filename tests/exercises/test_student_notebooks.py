@@ -5,25 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from chapter.exercise_source import Exercise, exercises_of_pages, formulas
 from chapter.student_notebooks import make_notebook, plain_markdown
 from gradflow.exercises import Verdict, _registry, status
-
-BOOK = Path(__file__).parents[2] / "book"
-PAGES = exercises_of_pages(BOOK)
-
-
-def notebook_of(page: str) -> nbformat.NotebookNode:
-    numbers = {exercise.label: str(i) for i, exercise in enumerate(PAGES[page], start=1)}
-    labelled = formulas((BOOK / f"{page}.md").read_text(encoding="utf-8"))
-    return make_notebook(page, page, PAGES[page], labelled, numbers, lambda role, words, target: words or target)
+from gradflow.exercises._source import Exercise, formulas
+from sheets import BOOK, PAGES, filled_in, notebook_of
 
 
 def run(cells: list[str]) -> list[Verdict]:
@@ -44,30 +35,20 @@ def run(cells: list[str]) -> list[Verdict]:
     return verdicts
 
 
-def filled_in(page: str) -> list[str]:
-    """Code cells in which every stub and every empty answer has given way to the page's solution."""
-    by_stub = {exercise.stub: exercise for exercise in PAGES[page] if exercise.stub}
-    by_quiz = {name: exercise for exercise in PAGES[page] for name in exercise.quizzes}
-    cells = []
-    for cell in notebook_of(page).cells:
-        if cell.cell_type != "code":
-            continue
-        quiz = next((e for name, e in by_quiz.items() if cell.source.startswith(f'check("{name}", "")')), None)
-        exercise: Exercise | None = by_stub.get(cell.source) or quiz
-        cells += exercise.code if exercise else [cell.source]
-    return cells
+def code_of(notebook: nbformat.NotebookNode) -> list[str]:
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_runs_before_it_is_filled_in(page: str) -> None:
-    verdicts = run([cell.source for cell in notebook_of(page).cells if cell.cell_type == "code"])
+    verdicts = run(code_of(notebook_of(page)))
     assert verdicts and not any(verdict.passed for verdict in verdicts)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_all_checks_are_green_with_the_solutions(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_registry, "_done", set())
-    run(filled_in(page))
+    run(code_of(filled_in(page)))
     assert all(done for _, done in status(page).pages[page]), status(page)
 
 
@@ -90,7 +71,7 @@ def test_is_a_valid_notebook_that_a_page_of_plain_markdown_can_show(page: str) -
 
 @pytest.mark.parametrize("page", PAGES)
 def test_begins_with_the_name_of_its_page(page: str) -> None:
-    assert notebook_of(page).cells[0].source.startswith(f"# Задачи к странице «{page}»\n")
+    assert notebook_of(page).cells[1].source.startswith(f"# Задачи к странице «{page}»\n")
 
 
 def test_formula_that_an_exercise_refers_to_is_printed_with_it() -> None:
@@ -99,7 +80,7 @@ def test_formula_that_an_exercise_refers_to_is_printed_with_it() -> None:
     assert labelled == {"eq-x": "c=d", "eq-y": "e=f\\,"}
     exercise = Exercise("ex-x", "Х", {"level": "код", "minutes": "5", "hand-in": "x."}, "По {eq}`eq-x`.", "", {})
     notebook = make_notebook("x", "Х", [exercise], labelled, {}, lambda role, words, target: "(36)")
-    told = notebook.cells[2].source
+    told = notebook.cells[3].source
     assert "По (36).\n\nФормула (36) книги:\n\n$$\nc=d\n$$" in told and "e=f" not in told
 
 
@@ -110,6 +91,19 @@ def test_refers_to_no_formula_without_printing_it(page: str) -> None:
     for exercise in PAGES[page]:
         for label in re.findall(r"\{eq\}`([^`]+)`", exercise.statement + str(exercise.quizzes)):
             assert labelled[label] in told
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_cell_of_an_exercise_bears_its_name(page: str) -> None:
+    notebook = notebook_of(page)
+    cells = [cell for cell in notebook.cells if "exercise" in cell.metadata.get("gradflow", {})]
+    assert [cell.metadata.gradflow.check for cell in cells if "check" in cell.metadata.gradflow] == (
+        notebook.metadata.gradflow.checks
+    )
+    assert list(dict.fromkeys(cell.metadata.gradflow.exercise for cell in cells)) == [e.name for e in PAGES[page]]
+    for cell in cells:
+        called = re.match(r'check\("([\w-]+)"', cell.source)
+        assert (called[1] if called else None) == cell.metadata.gradflow.get("check")
 
 
 def test_kernel_runs_the_first_notebook() -> None:

@@ -14,9 +14,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from chapter.answer_fields import quiz
-from chapter.exercise_source import russian_minutes
 from chapter.student_notebooks import notebook_link
 from gradflow.exercises._registry import find
+from gradflow.exercises._source import russian_minutes
 
 LEVELS = ("устно", "на бумаге", "код", "исследование")
 PREFIX = "ex-"

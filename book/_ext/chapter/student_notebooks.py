@@ -19,9 +19,11 @@ from sphinx.application import Sphinx
 from sphinx.domains.std import StandardDomain
 from sphinx.environment import BuildEnvironment
 
-from chapter.exercise_source import Exercise, exercises_of_pages, formulas, russian_minutes
+from chapter.first_cell import first_cell
+from gradflow.exercises._handed_in import KEY
 from gradflow.exercises._quiz import LETTERS, ChoiceCheck
 from gradflow.exercises._registry import find
+from gradflow.exercises._source import Exercise, exercises_of_pages, formulas, russian_minutes
 
 PREAMBLE = """import torch
 from torch import nn
@@ -29,9 +31,7 @@ from torch import nn
 from gradflow.exercises import check, status"""
 
 INTRODUCTION = """Впишите решения и запускайте клетки по порядку: `check` скажет, верно ли, а если нет, то что именно не так.
-Решений в блокноте нет, они на странице книги.
-
-Нужен пакет `gradflow`: он ставится вместе со всем остальным одной командой `pip install -r requirements.txt` в папке книги."""
+Решений в блокноте нет, они на странице книги. Клетки можно переставлять и добавлять, а имена задач в `check` менять не надо: по ним блокнот проверят."""
 
 Resolve = Callable[[str, str, str], str]  # role, text, target → what to print
 
@@ -68,14 +68,16 @@ def make_notebook(
         numbers: label → number that the book prints.
         resolve: text for a cross-reference.
     """
-    cells = [new_markdown_cell(f"# Задачи к странице «{title}»\n\n{INTRODUCTION}"), new_code_cell(PREAMBLE)]
+    heading = new_markdown_cell(f"# Задачи к странице «{title}»\n\n{INTRODUCTION}", metadata={KEY: {"heading": True}})
+    cells = [new_code_cell(first_cell()), heading, new_code_cell(PREAMBLE)]
     for exercise in exercises:
         cells += _cells(exercise, labelled, numbers.get(exercise.label, ""), resolve)
     cells += [new_markdown_cell("## Что решено"), new_code_cell(f'status("{page}")')]
     for number, cell in enumerate(cells, start=1):
         cell.id = f"cell-{number}"  # random otherwise
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}})
+    told = {"sheet": page, "checks": [name for exercise in exercises for name in exercise.checks]}
+    return new_notebook(cells=cells, metadata={"kernelspec": kernel, "language_info": {"name": "python"}, KEY: told})
 
 
 def _cells(
@@ -96,11 +98,17 @@ def _cells(
     cells = [new_markdown_cell(plain_markdown("\n\n".join(parts), resolve))]
     if exercise.stub:
         function = [node.name for node in ast.parse(exercise.stub).body if isinstance(node, ast.FunctionDef)][-1]
-        cells += [new_code_cell(exercise.stub), new_code_cell(f'check("{exercise.name}", {function})')]
+        cells += [new_code_cell(exercise.stub), _check_cell(exercise.name, function)]
     for name, question in exercise.quizzes.items():
         cells.append(new_markdown_cell(plain_markdown(question + _options(name), resolve)))
-        cells.append(new_code_cell(f'check("{name}", "")  # ответ в кавычках'))
+        cells.append(_check_cell(name, '""', "  # ответ в кавычках"))
+    for cell in cells:  # so that whoever grades finds it wherever it was moved to
+        cell.metadata[KEY] = {"exercise": exercise.name, **cell.metadata.get(KEY, {})}
     return cells
+
+
+def _check_cell(name: str, answer: str, comment: str = "") -> nbformat.NotebookNode:
+    return new_code_cell(f'check("{name}", {answer}){comment}', metadata={KEY: {"check": name}})
 
 
 def _options(name: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from gradflow.exercises._function import FunctionCheck
 from gradflow.exercises._quiz import NumberCheck
+from gradflow.exercises._titles import check_titles, page_title
 from gradflow.exercises._verdict import Status, Verdict
 
 ALL_NAMES = "Все имена показывает status()."
@@ -127,4 +128,7 @@ def status(page: str | None = None) -> Status:
     if page is not None and page not in page_names():
         raise ValueError(f"page: expected one of {', '.join(page_names())}, got {page!r}")
     chosen = checks_by_page() if page is None else {page: checks_of(page)}
-    return Status({key: [(e.name, e.name in _done) for e in entries] for key, entries in chosen.items()})
+    titles = {key: page_title(key) for key in chosen}
+    for key in chosen:
+        titles |= check_titles(key)
+    return Status({key: [(e.name, e.name in _done) for e in entries] for key, entries in chosen.items()}, titles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 
 DONE, CLOSE, NOT_DONE = "✓", "≈", "✗"
@@ -34,25 +34,31 @@ class Verdict:
 
 @dataclass(frozen=True, repr=False)
 class Status:
-    """Which exercises are done: pairs (name, done) under the name of their page."""
+    """Which exercises are done: pairs (name, done) under the name of their page, and the titles that are known."""
 
     pages: dict[str, list[tuple[str, bool]]]
+    titles: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [self._total()]
         for page, entries in self.pages.items():
-            lines.append(page)
-            lines += [f"  {DONE if done else '·'} {name}" for name, done in entries]
+            lines.append(self._titled(page))
+            lines += [f"  {DONE if done else '·'} {self._titled(name)}" for name, done in entries]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{escape(page)}</td><td>{escape(name)}</td><td>{'решено' if done else 'ещё нет'}</td></tr>"
+            f"<tr><td>{escape(self.titles.get(page) or page)}</td><td><code>{escape(name)}</code></td>"
+            f"<td>{escape(self.titles.get(name, ''))}</td><td>{'решено' if done else 'ещё нет'}</td></tr>"
             for page, entries in self.pages.items()
             for name, done in entries
         )
-        head = "<tr><th>Раздел</th><th>Задача</th><th>Состояние</th></tr>"
+        head = "<tr><th>Раздел</th><th>Имя</th><th>Задача</th><th>Состояние</th></tr>"
         return f"<p>{self._total()}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+
+    def _titled(self, name: str) -> str:
+        """A name with its title beside it, if that is known."""
+        return f"{name} — {self.titles[name]}" if self.titles.get(name) else name
 
     def _total(self) -> str:
         marks = [done for entries in self.pages.values() for _, done in entries]

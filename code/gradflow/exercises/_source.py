@@ -1,4 +1,4 @@
-"""Exercises as they stand in the source of a page: for the notebooks to fill in, and for the tests."""
+"""Exercises as they stand in the source of a page: titles, minutes, statements, stubs, quizzes and solutions."""
 
 from __future__ import annotations
 
