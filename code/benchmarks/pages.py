@@ -61,7 +61,7 @@ const drawn = async () => {
   if (document.querySelector("article .math:not(:has(mjx-container))")) setTimeout(drawn, 100);
   else await document.fonts.ready.then(() => { seen.formulas = performance.now(); });
 };
-document.addEventListener("DOMContentLoaded", drawn);
+document.addEventListener("readystatechange", () => { if (document.readyState === "interactive") drawn(); });
 """
 QUIET = "() => performance.now() - performance.timing.domComplete + performance.timing.navigationStart > 1500"
 OFFSET = """() => {

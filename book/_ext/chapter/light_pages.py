@@ -50,6 +50,12 @@ MEASURED = ",".join(
 )
 NOTHING = '".nothing"'
 KEPT_WHOLE = {"formulas.css"}
+# Until its script runs the theme of the page is "auto", which is light: a dark page flashes, and all of it is styled twice.
+THEME_LATER = 'document.documentElement.dataset.theme = localStorage.getItem("theme") || "auto";'
+THEME_AT_ONCE = (
+    "document.documentElement.dataset.theme = ({light: 'light', dark: 'dark'})[localStorage.getItem('mode')]"
+    " || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');"
+)
 NO_SCRIPT = ".sidebar-toggle, .article-header-buttons { display: none !important; }"
 
 
@@ -140,6 +146,7 @@ def lighten(page: str) -> str:
     )
     page = re.sub(r'(<meta name="viewport"[^>]*>)(.*?)</head>', drop_viewports, page, count=1, flags=re.DOTALL)
     page = re.sub(r"<title>(.+?) &#8212; \1</title>", r"<title>\1</title>", page)
+    page = page.replace(THEME_LATER, THEME_AT_ONCE)
     page = page.replace(
         ".pst-js-only { display: none !important; }", f".pst-js-only {{ display: none !important; }}\n{NO_SCRIPT}"
     )

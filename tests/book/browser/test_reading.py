@@ -40,6 +40,14 @@ def test_theme_switch_darkens_the_page_and_is_remembered(site: str, open_page: O
         assert opened.page.locator("html").get_attribute("data-theme") == "dark"
 
 
+def test_dark_page_is_dark_before_a_script_has_come(site: str, browser: Browser) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.route("**/*.js*", lambda route: route.abort())
+    page.goto(site + BOOK[0])
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.close()
+
+
 @pytest.mark.parametrize("page", pages_with('class="math')[:2])
 def test_page_reads_the_same_from_a_folder(page: str, open_page: OpenPage) -> None:
     with open_page((SITE / page).as_uri()) as opened:
