@@ -50,7 +50,7 @@ MEASURED = ",".join(
 )
 NOTHING = '".nothing"'
 KEPT_WHOLE = {"formulas.css"}
-# Until its script runs the theme of the page is "auto", which is light: a dark page flashes, and all of it is styled twice.
+# Until its script runs the theme of the page is "auto", that is, light: a dark page flashes and is styled twice.
 THEME_LATER = 'document.documentElement.dataset.theme = localStorage.getItem("theme") || "auto";'
 THEME_AT_ONCE = (
     "document.documentElement.dataset.theme = ({light: 'light', dark: 'dark'})[localStorage.getItem('mode')]"
