@@ -3,6 +3,7 @@
 from sphinx.application import Sphinx
 
 MODULES = [
+    "addresses",
     "answer_fields",
     "bibliography",
     "book_faults",

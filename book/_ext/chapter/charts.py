@@ -4,6 +4,7 @@
 ``:alt:`` says the conclusion of the figure in words; it is required.
 """
 
+import re
 from html import escape
 
 from docutils import nodes
@@ -11,6 +12,9 @@ from myst_nb.ext.glue.directives import PasteFigureDirective
 from sphinx.application import Sphinx
 
 WRAPPER = '<div class="gradflow-chart"'
+BLANK = re.compile(
+    r'<path (id="[^"]*-\d+" transform="[^"]*")/>'
+)  # the glyph of a space has no shape, and SVG wants one
 
 
 class ChartDirective(PasteFigureDirective):
@@ -31,7 +35,7 @@ class ChartDirective(PasteFigureDirective):
             raise self.error(f"chart {key}: the glued object is not a gradflow.book.figures.Chart")
         for raw in charts:
             labelled = f'{WRAPPER} role="img" aria-label="{escape(alt)}"'
-            raw.children = [nodes.Text(raw.astext().replace(WRAPPER, labelled, 1))]
+            raw.children = [nodes.Text(BLANK.sub('<path d="M0 0" ', raw.astext().replace(WRAPPER, labelled, 1)))]
         return result
 
 

@@ -145,6 +145,7 @@ def lighten(page: str) -> str:
         page,
     )
     page = re.sub(r'(<meta name="viewport"[^>]*>)(.*?)</head>', drop_viewports, page, count=1, flags=re.DOTALL)
+    page = re.sub(r'\s+autocorrect="off"', "", page)  # not known to the standard by which the pages are judged
     page = re.sub(r"<title>(.+?) &#8212; \1</title>", r"<title>\1</title>", page)
     page = page.replace(THEME_LATER, THEME_AT_ONCE)
     page = page.replace(

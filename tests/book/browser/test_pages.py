@@ -13,7 +13,8 @@ RULES = {
     "preload": False,  # axe would fetch the style sheets a second time, from wrong places
 }
 VIEWS = [(width, theme) for width in (1280, 375, 320) for theme in ("light", "dark")]
-READ = [page for page in pages() if page != "index.html"]  # the root only leads to the first page
+# The root only leads to the first page, and the page 404 has no theme.
+READ = [page for page in pages() if page not in {"index.html", "404.html"}]
 
 
 @pytest.fixture(scope="module", params=[pytest.param(page, marks=pytest.mark.xdist_group(page)) for page in READ])
@@ -57,3 +58,12 @@ def test_axe_finds_nothing(opened: Opened) -> None:
     opened.page.add_style_tag(content="* { content-visibility: visible !important; }")
     found = Axe().run(opened.page, options=RULES).response["violations"]
     assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_lost_reader_is_met(theme: str, site: str, open_page: OpenPage) -> None:
+    with open_page(f"{site}404.html", width=320, theme=theme) as opened:
+        assert Axe().run(opened.page, options=RULES).violations_count == 0
+        assert opened.page.evaluate("document.documentElement.scrollWidth") <= 320
+        opened.page.get_by_role("link", name="начало").click()
+        assert opened.page.locator("article h1").count() == 1

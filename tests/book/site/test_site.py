@@ -32,6 +32,15 @@ def test_page_says_that_it_is_russian(page: str) -> None:
     assert '<html lang="ru"' in (SITE / page).read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("page", [page for page in pages() if page.startswith("book/")])
+def test_page_describes_itself(page: str) -> None:
+    head = (SITE / page).read_text(encoding="utf-8").split("</head>")[0]
+    described = re.search(r'<meta name="description" content="([^"]+)"', head)
+    assert described is not None and 40 < len(described[1]) < 260
+    assert re.search(r'<link rel="icon" href="[^"]+"', head)
+    assert (SITE / "_images" / Path(page).with_suffix(".png").name).exists()
+
+
 def test_root_leads_to_the_first_page() -> None:
     found = re.search(r'url=([^"]+)"', (SITE / "index.html").read_text(encoding="utf-8"))
     assert found is not None
