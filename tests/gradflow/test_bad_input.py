@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 import gradflow
 from gradflow import cells, networks, profile, recurrent, tasks, training, transformer
+from gradflow.monitor import GradientMonitor
 
 MODULES = sorted(path.stem for path in Path(gradflow.__file__).parent.glob("[a-z]*.py"))
 PARALLEL = ("ParallelRNN", "ParallelGRU", "ParallelLSTM", "ParallelLRU")
@@ -136,6 +137,43 @@ EXAMPLES = {
     "training.History.curves": lambda: {
         "self": training.train(model(), sample, tasks.mean_squared_error, steps=4, lr=0.01), "every": 2,
     },
+}  # fmt: skip # a table
+
+# The documented shapes of what comes out, from the arguments that went in.
+SHAPES = {
+    "cells.lstm_gates": lambda lstm, x: 4 * [(len(x), lstm.hidden_size)] + 2 * [(len(x) + 1, lstm.hidden_size)],
+    "cells.gru_gates": lambda gru, x: 4 * [(len(x), gru.hidden_size)] + [(len(x) + 1, gru.hidden_size)],
+    "cells.lstm_jacobians": lambda lstm, gates: [(len(gates.i), 2 * lstm.hidden_size, 2 * lstm.hidden_size)],
+    "cells.lstm_cell_jacobians": lambda lstm, gates: [(len(gates.i), lstm.hidden_size, lstm.hidden_size)],
+    "cells.gru_jacobians": lambda gru, gates: [(len(gates.r), gru.hidden_size, gru.hidden_size)],
+    "initialization.identity_": lambda W, **_: [W.shape],
+    "initialization.orthogonal_": lambda W, **_: [W.shape],
+    "jacobians.step_jacobian": lambda W, slope: [(*slope.shape, W.shape[-1])],
+    "jacobians.scaled_jacobian_product": lambda W, slopes: [(*slopes.shape[1:], len(W)), slopes.shape[1:-1]],
+    "jacobians.vjp_log_norms": lambda W, slopes, v: [slopes.shape[:-1]],
+    "jacobians.log_singular_values": lambda W, slopes: [(len(W),)],
+    "jacobians.lyapunov_spectrum": lambda W, slopes, k: [(*slopes.shape[1:-1], len(W) if k is None else k)],
+    "jacobians.gaussian_lyapunov_exponents": lambda D, sigma: [(D,)],
+    "jacobians.bptt_terms": lambda W, slopes, **_: [(len(slopes), *W.shape)],
+    "jacobians.state_jacobians": lambda jacobians: [(len(jacobians) + 1, *jacobians.shape[1:])],
+    "layer_norm.layer_norm_jacobian": lambda x, eps: [(len(x), len(x))],
+    "layer_norm.gradient_growth": lambda **_: [()],
+    "networks.identity_weights": lambda depth, width, **_: [(depth, width, width)],
+    "networks.gaussian_weights": lambda depth, width, **_: [(depth, width, width)],
+    "networks.orthogonal_weights": lambda depth, width, **_: [(depth, width, width)],
+    "networks.deep_linear": lambda depth, width, **_: depth * [(width, width)],
+    "recurrent.maxmin": lambda a: [a.shape],
+    "recurrent.driven_run": lambda W, inputs, **_: [(len(inputs) + 1, len(W)), (len(inputs), len(W))],
+    **{f"recurrent.{name}.forward": lambda self, x: [(*x.shape[:-1], 4)] for name in PARALLEL},
+    **{f"recurrent.{name}.last": lambda self, x: [(*x.shape[1:-1], 4)] for name in PARALLEL},
+    "recurrent.SequenceModel.forward": lambda self, x: [(*x.shape[1:-1], 1)],
+    "tasks.adding_problem": lambda length, nets, batch, **_: [(length, nets, batch, 2), (nets, batch, 1)],
+    "tasks.copy_baseline": lambda **_: [()],
+    "tasks.temporal_order": lambda length, nets, batch, **_: [(length, nets, batch, 6), (nets, batch)],
+    "tasks.mean_squared_error": lambda output, y: [output.shape[:1]],
+    "tasks.cross_entropy": lambda output, y: [(output.shape[-3],)],
+    "tasks.error_rate": lambda output, y: [(output.shape[-3],)],
+    "training.evaluate": lambda **_: [(2,)],
 }  # fmt: skip # a table
 
 # What is documented not to be finite: a logarithm of zero, the loss of a network that diverges, and the like.
@@ -266,8 +304,39 @@ def test_bad_input_is_named_or_harmless(name, data):
     for tensor in numbers(result):
         allowed = tensor.isfinite() | (tensor == -math.inf if name in MINUS_INF else False)
         assert name in ANYTHING or allowed.all()
-    same = all(
-        isinstance(arguments[key], Tensor) and arguments[key].shape == EXAMPLES[name]()[key].shape for key in bad
-    )
-    if same:
-        assert shapes(result) == shapes(PUBLIC[name](**EXAMPLES[name]()))
+    if name in SHAPES:
+        assert shapes(result) == [tuple(shape) for shape in SHAPES[name](**arguments)]
+
+
+def test_the_documented_shapes_are_those_of_the_examples():
+    assert {name: shapes(PUBLIC[name](**EXAMPLES[name]())) for name in SHAPES} == {
+        name: [tuple(shape) for shape in shape_of(**EXAMPLES[name]())] for name, shape_of in SHAPES.items()
+    }
+
+
+NET = nn.Linear(2, 3)
+MONITOR = {
+    "model": NET, "optimizer": torch.optim.SGD(NET.parameters(), 0.1), "scaler": None, "every": 1, "shares": True,
+    "lang": "ru", "loss": torch.ones(1),
+}  # fmt: skip # a table
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(data=st.data())
+def test_monitor_names_what_it_cannot_watch(data):
+    bad = data.draw(st.sets(st.sampled_from(sorted(MONITOR)), min_size=1))
+    arguments = MONITOR | {key: spoiled(MONITOR[key], data.draw) for key in sorted(bad)}
+    loss = arguments.pop("loss")
+    try:
+        with GradientMonitor(**arguments) as monitor:
+            monitor.step(loss)
+    except (ValueError, TypeError) as error:
+        message = str(error)
+    else:
+        message = ""
+    if message:
+        assert re.match(rf"({'|'.join(MONITOR)})\b", message), message
+        return
+    assert len(monitor.record.steps) == 1
+    for word in (monitor.diagnose(), monitor.summary(), monitor.report(), monitor.to_json()):
+        assert str(word)

@@ -74,8 +74,10 @@ class GradientMonitor:
     ) -> None:
         _require_transparent(model)
         optimizers = _require_optimizers(optimizer)
-        if scaler is not None and not hasattr(scaler, "get_scale"):
+        if scaler is not None and not callable(getattr(scaler, "get_scale", None)):
             raise ValueError(f"scaler: expected a torch.amp.GradScaler, got {type(scaler).__name__}")
+        if not isinstance(shares, bool):
+            raise ValueError(f"shares: expected True or False, got {shares!r}")
         self.every, self.lang = require_count("every", every), require_language(lang)
         self.record = Record(type(model).__name__)
         self._scaler, self._entered = scaler, False
@@ -115,8 +117,12 @@ class GradientMonitor:
             self._close(None)
 
     def step(self, loss: Tensor | float | None = None) -> None:
-        """End one step of the loop; ``loss`` is the step's loss as the loop knows it, before any scaling."""
-        self._close(float(loss.detach()) if isinstance(loss, Tensor) else loss)
+        """End one step of the loop; ``loss`` is the step's loss as the loop knows it, before any scaling.
+
+        Raises:
+            ValueError: ``loss`` is neither a real number nor a tensor that holds one.
+        """
+        self._close(None if loss is None else _require_loss(loss))
 
     def _close(self, loss: float | None) -> None:
         step = self._frame.close()
@@ -180,7 +186,20 @@ def _require_transparent(model: nn.Module) -> None:
             )
 
 
+def _require_loss(loss: object) -> float:
+    """The loss as a number, nan and inf included."""
+    if isinstance(loss, Tensor):
+        if loss.numel() != 1 or loss.is_complex() or loss.is_meta:
+            raise ValueError(f"loss: expected a tensor that holds one real number, got shape {tuple(loss.shape)}")
+        return float(loss.detach().to_dense())
+    if isinstance(loss, bool) or not isinstance(loss, int | float):
+        raise ValueError(f"loss: expected a number or a tensor that holds one, got {type(loss).__name__}")
+    return float(loss)
+
+
 def _require_optimizers(optimizer: Optimizer | Sequence[Optimizer] | None) -> list[Optimizer]:
+    if not isinstance(optimizer, Optimizer | Sequence | None):
+        raise ValueError(f"optimizer: expected torch.optim.Optimizer or several, got {type(optimizer).__name__}")
     optimizers = [] if optimizer is None else [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
     for each in optimizers:
         if not isinstance(each, Optimizer):
