@@ -156,22 +156,6 @@ def test_state_jacobians_multiply_in_decreasing_order():
     assert state_jacobians(J[:0]).shape == (1, 2, 2)
 
 
-@pytest.mark.parametrize("bias", [0.0, 1.0, 4.6, -2.0])
-def test_memory_is_one_plus_exponent_of_bias(bias):
-    f = torch.tensor(bias, dtype=torch.float64).sigmoid()
-    lags = torch.arange(20_000, dtype=torch.float64)
-    assert (f**lags).sum().item() == pytest.approx(1 + math.exp(bias))
-
-
-def test_the_two_biases_of_torch_add():
-    lstm, x = make(nn.LSTM)
-    before = lstm(x)[0]
-    with torch.no_grad():
-        lstm.bias_hh_l0 += lstm.bias_ih_l0
-        lstm.bias_ih_l0.zero_()
-    torch.testing.assert_close(lstm(x)[0], before)
-
-
 @pytest.mark.parametrize(
     ("module", "x", "message"),
     [

@@ -175,3 +175,19 @@ def test_orthogonal_columns_do_not_make_orthogonal_blocks():
     singular = torch.linalg.svdvals(blocks)
     assert singular.max() < 1 and singular.min() < 0.1
     assert singular.square().mean().item() == pytest.approx(0.25, abs=1e-5)
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, 4.6, -2.0])
+def test_memory_is_one_plus_exponent_of_bias(bias):
+    f = torch.tensor(bias, dtype=torch.float64).sigmoid()
+    lags = torch.arange(20_000, dtype=torch.float64)
+    assert (f**lags).sum().item() == pytest.approx(1 + math.exp(bias))
+
+
+def test_the_two_biases_of_torch_add():
+    lstm, x = nn.LSTM(3, 4, dtype=torch.float64), torch.ones(5, 3, dtype=torch.float64)
+    before = lstm(x)[0]
+    with torch.no_grad():
+        lstm.bias_hh_l0 += lstm.bias_ih_l0
+        lstm.bias_ih_l0.zero_()
+    torch.testing.assert_close(lstm(x)[0], before)

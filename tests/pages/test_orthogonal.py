@@ -209,3 +209,10 @@ def test_identity_never_learns_a_negative_eigenvalue():
 def test_bad_input_is_named(call):
     with pytest.raises(ValueError, match="expected"):
         call()
+
+
+def test_euler_step_of_an_antisymmetric_flow_lengthens_every_vector_that_it_turns():
+    M = torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    A, v = M - M.T, torch.ones(6, dtype=torch.float64)
+    longer = (v + 0.1 * A @ v).square().sum()
+    torch.testing.assert_close(longer, v.square().sum() + 0.01 * (A @ v).square().sum())
