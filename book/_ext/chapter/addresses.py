@@ -38,7 +38,7 @@ NOT_FOUND = """<!DOCTYPE html>
 <title>Такой страницы нет — {title}</title>
 <link rel="icon" href="_static/favicon.svg">
 <style>
-:root {{ color-scheme: light dark; }}
+:root {{ background: Canvas; color: CanvasText; color-scheme: light dark; }}
 body {{ max-width: 34rem; margin: 15vh auto; padding: 0 1rem; font: 1.1rem/1.6 system-ui, sans-serif; }}
 </style>
 </head>
