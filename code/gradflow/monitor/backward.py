@@ -111,7 +111,7 @@ class BackwardWatcher:
             name = graph.operation(node)
             if name not in ("Sigmoid", "Tanh", "Relu") or (result := graph.saved(node, "_saved_result")) is None:
                 continue
-            place = self.frame.place(graph.number(node))
+            place = self.frame.place(graph.node_number(node))
             if name == "Relu":
                 self.frame.dead.setdefault(place, []).append(dead_units(result))
             else:

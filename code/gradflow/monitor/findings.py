@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from gradflow.monitor.evidence import Evidence
-from gradflow.monitor.messages import GROUPS, MESSAGES, WORDS, Message, number
+from gradflow.monitor.messages import GROUPS, MESSAGES, WORDS, Message, formatted
 from gradflow.monitor.record import Record
 from gradflow.monitor.rules_learning import LEARNING_RULES
 from gradflow.monitor.rules_loop import LOOP_RULES
@@ -99,7 +99,7 @@ def _worded(symptom: Symptom, lang: str) -> Finding:
     """A symptom in words."""
     kind = MESSAGES[symptom.code]
     message: Message = getattr(kind, lang)
-    values = {name: number(value, lang) for name, value in symptom.values.items()}
+    values = {name: formatted(value, lang) for name, value in symptom.values.items()}
     return Finding(
         symptom.code,
         GROUPS[kind.group][lang],

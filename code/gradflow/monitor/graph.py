@@ -51,7 +51,7 @@ def _short(name: str) -> str:
     return re.sub(r"Backward\d*$", "", name.rsplit("::", 1)[-1])
 
 
-def number(node: Node) -> int:
+def node_number(node: Node) -> int:
     """The number autograd gave to the operation."""
     return int(node._sequence_nr())
 
@@ -75,7 +75,7 @@ def leaves(nodes: Iterable[Node]) -> dict[int, Tensor]:
 
 def in_order(nodes: Iterable[Node]) -> list[Node]:
     """Operations in the order in which they were made; what collects gradients is left out."""
-    return sorted((node for node in nodes if not hasattr(node, "variable")), key=number)
+    return sorted((node for node in nodes if not hasattr(node, "variable")), key=node_number)
 
 
 def source(node: Node | None) -> Node | None:
@@ -107,20 +107,20 @@ def first_bad_operation(nodes: Iterable[Node], since: int = 0) -> tuple[str, int
         nothing but minus infinity), ``"outside"`` (a non-finite tensor from outside the graph), ``"finite"``.
     """
     for node in in_order(nodes):
-        if number(node) < since:
+        if node_number(node) < since:
             continue
         name = operation(node)
         if (word := _singular_input(name, node)) is not None:
-            return name, number(node), word, _largest(saved(node, "_saved_self"))
+            return name, node_number(node), word, _largest(saved(node, "_saved_self"))
         for index, attribute in enumerate(_INPUTS):
             if (value := saved(node, attribute)) is not None and not _finite(value):
                 maker = _maker(node, attribute, index)
                 if maker is None or hasattr(maker, "variable"):
-                    return name, number(node), "outside", NAN
-                return operation(maker), number(maker), _word(maker), NAN
+                    return name, node_number(node), "outside", NAN
+                return operation(maker), node_number(maker), _word(maker), NAN
         for attribute in _RESULTS:
             if (value := saved(node, attribute)) is not None and not _finite(value):
-                return name, number(node), _word(node), NAN
+                return name, node_number(node), _word(node), NAN
     return None
 
 
@@ -180,7 +180,7 @@ def gradient_watch(nodes: Iterable[Node], on_break: Callable[[str, int, str], No
     """
     for node in nodes:
         if operation(node) not in LAYOUT and operation(node) not in PRODUCTS:
-            yield node.register_hook(_node_hook(operation(node), number(node), on_break))
+            yield node.register_hook(_node_hook(operation(node), node_number(node), on_break))
 
 
 def _node_hook(name: str, order: int, on_break: Callable[[str, int, str], None]) -> Callable[..., None]:
@@ -208,9 +208,9 @@ def patterns(nodes: Iterable[Node]) -> dict[str, int]:
         wanted = _PATTERNS.get(name)
         below = source(node.next_functions[0][0]) if wanted and node.next_functions else None
         if wanted and below is not None and (word := wanted.get(operation(below))):
-            found.setdefault(word, number(below))
+            found.setdefault(word, node_number(below))
         if name == "Where" and any(operation(child) in SINGULAR for child in map(source, _children(node)) if child):
-            found.setdefault("singular behind where", number(node))
+            found.setdefault("singular behind where", node_number(node))
     return found
 
 

@@ -933,7 +933,7 @@ MESSAGES: dict[str, Kind] = {
 }
 
 
-def number(value: float | str, lang: str) -> str:
+def formatted(value: float | str, lang: str) -> str:
     """A number with three significant digits, with the language's decimal mark."""
     if isinstance(value, str):
         return RUSSIAN.get(value, value) if lang == "ru" else value

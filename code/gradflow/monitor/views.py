@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gradflow.monitor.messages import WORDS, number
+from gradflow.monitor.messages import WORDS, formatted
 from gradflow.monitor.record import ModuleRecord, Record, StepRecord
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def summary(record: Record, lang: str, most: int = 40) -> str:
     step = next((step for step in reversed(record.steps) if step.modules), None)
     if step is None:
         return words["no steps"]
-    lines = [f"{words['step']} {step.index}, {words['loss']} {number(step.loss, lang)}"]
+    lines = [f"{words['step']} {step.index}, {words['loss']} {formatted(step.loss, lang)}"]
     lines.append(
         _line(words["module"], words["activation"], words["gradient"], words["weights"], words["update"], words["bad"])
     )
@@ -130,7 +130,7 @@ def report(record: Record, diagnosis: Diagnosis, lang: str) -> str:
         f"{words['model']}: {record.root}, {count} parameters; {', '.join(_optimizer(record)) or 'optimizer: —'}"
     )
     if losses:
-        trend = f"{number(losses[0], lang)} → {number(losses[-1], lang)}"
+        trend = f"{formatted(losses[0], lang)} → {formatted(losses[-1], lang)}"
         lines.append(f"{words['loss']}: {trend} ({len(losses)} {words['steps']})")
     if record.exception:
         lines.append(f"{words['exception']}: {record.exception.splitlines()[0][:100]}")

@@ -52,7 +52,7 @@ def patient(group: str, causes: str, where: str = "") -> Callable[[Callable[[boo
     return register
 
 
-def train(
+def train_watched(
     model: nn.Module, optimizer: Optimizer, loss_at: Callable[[], Tensor], steps: int = 30, clip: float | None = None
 ) -> GradientMonitor:
     """An ordinary loop under the monitor; it stops after the first loss that is not finite."""

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train
+from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train_watched
 from gradflow.monitor import GradientMonitor
 
 GROUP = "growth"
@@ -26,7 +26,7 @@ def deep_sigmoid(ill: bool) -> GradientMonitor:
             nn.init.zeros_(module.bias)
     x = torch.randn(64, 16)
     y = (x[:, 0] > 0).long()
-    return train(net, sgd(net, 0.05), lambda: nn.functional.cross_entropy(net(x), y), steps=30)
+    return train_watched(net, sgd(net, 0.05), lambda: nn.functional.cross_entropy(net(x), y), steps=30)
 
 
 @patient(GROUP, "explosion-depth", "0")
@@ -38,7 +38,7 @@ def deep_and_loud(ill: bool) -> GradientMonitor:
         nn.init.normal_(linear.weight, std=(3.0 if ill else 1.0) * math.sqrt(2 / 32))
     net = nn.Sequential(*layers, nn.Linear(32, 1))
     x = torch.randn(64, 32)
-    return train(net, sgd(net, 1e-3), lambda: (net(x) - x[:, :1]).square().mean(), steps=20)
+    return train_watched(net, sgd(net, 1e-3), lambda: (net(x) - x[:, :1]).square().mean(), steps=20)
 
 
 @patient(GROUP, "forget-gate", "lstm")
@@ -59,7 +59,7 @@ def lstm_forgets(ill: bool) -> GradientMonitor:
         x[0, :, 1] = 2 * y[:, 0] - 1
         return nn.functional.binary_cross_entropy_with_logits(head(lstm(x)[0][-1]), y)
 
-    return train(net, adam(net, 1e-2), loss, steps=40, clip=1.0)
+    return train_watched(net, adam(net, 1e-2), loss, steps=40, clip=1.0)
 
 
 @patient(GROUP, "vanishing-lag", "cell")
@@ -79,7 +79,7 @@ def cell_forgets(ill: bool) -> GradientMonitor:
             h = cell(torch.cat([clue, 0.01 * torch.randn(32, 1)], 1), h)
         return nn.functional.binary_cross_entropy_with_logits(head(h), y)
 
-    return train(net, adam(net, 1e-3 if ill else 3e-3), loss, steps=30)
+    return train_watched(net, adam(net, 1e-3 if ill else 3e-3), loss, steps=30)
 
 
 @patient(GROUP, "explosion-lag rate-too-high", "")
@@ -99,7 +99,7 @@ def recurrence_without_bound(ill: bool) -> GradientMonitor:
         y = (x[:, :, 0] * x[:, :, 1]).sum(0)[:, None]
         return (head(rnn(x)[0][-1]) - y).square().mean()
 
-    return train(net, sgd(net, 2e-2 if ill else 3e-3), loss, steps=25, clip=None if ill else 1.0)
+    return train_watched(net, sgd(net, 2e-2 if ill else 3e-3), loss, steps=25, clip=None if ill else 1.0)
 
 
 @patient(GROUP, "growing-stream", "0")
@@ -118,4 +118,4 @@ def stream_grows(ill: bool) -> GradientMonitor:
 
     net = nn.Sequential(*(Block(1.0 if ill else 64**-0.5) for _ in range(64)), nn.LayerNorm(16), nn.Linear(16, 4))
     x, y = torch.randn(32, 16), torch.randint(0, 4, (32,))
-    return train(net, sgd(net, 1e-2), lambda: nn.functional.cross_entropy(net(x), y), steps=4)
+    return train_watched(net, sgd(net, 1e-2), lambda: nn.functional.cross_entropy(net(x), y), steps=4)

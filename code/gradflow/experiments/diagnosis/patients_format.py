@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train
+from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train_watched
 from gradflow.monitor import GradientMonitor
 
 GROUP = "format"
@@ -27,7 +27,7 @@ def activations_overflow(ill: bool) -> GradientMonitor:
             out = norm(x + hidden)
         return (out.float() - y).square().mean()
 
-    return train(net, sgd(net, 0.1), loss)
+    return train_watched(net, sgd(net, 0.1), loss)
 
 
 @patient(GROUP, "half-overflow", "Pow")
@@ -42,7 +42,7 @@ def square_overflows(ill: bool) -> GradientMonitor:
             error = net(x) - y.half()
         return ((error if ill else error.float()) ** 2).mean()
 
-    return train(net, sgd(net, 0.05), loss)
+    return train_watched(net, sgd(net, 0.05), loss)
 
 
 @patient(GROUP, "lost-updates", "optimizer.step")
@@ -52,7 +52,7 @@ def weights_stand_still(ill: bool) -> GradientMonitor:
     net = nn.Sequential(nn.Linear(8, 64), nn.Tanh(), nn.Linear(64, 1)).to(dtype)
     x = torch.randn(256, 8).to(dtype)
     y = x[:, :1] * x[:, 1:2]
-    return train(net, adam(net, 2e-4), lambda: (net(x).float() - y.float()).square().mean(), steps=60)
+    return train_watched(net, adam(net, 2e-4), lambda: (net(x).float() - y.float()).square().mean(), steps=60)
 
 
 @patient(GROUP, "eps-rounded", "step()")
@@ -63,7 +63,7 @@ def epsilon_is_zero(ill: bool) -> GradientMonitor:
     x = 1e-3 * torch.randn(64, 8).half()
     y = 1e-3 * torch.randn(64, 1).half()
     nn.init.zeros_(net.bias)
-    return train(net, optimizer, lambda: (net(x) - y).float().abs().mean(), steps=10)
+    return train_watched(net, optimizer, lambda: (net(x) - y).float().abs().mean(), steps=10)
 
 
 @patient(GROUP, "clip-overflow", "clip_grad_norm_")
@@ -73,7 +73,7 @@ def clip_of_an_overflowed_norm(ill: bool) -> GradientMonitor:
     scale = 1e25 if ill else 1.0
     x = torch.randn(64, 8)
     y = x.sum(1, keepdim=True)
-    return train(net, sgd(net, 0.1), lambda: (net(x) - y).square().mean() * scale, clip=1.0)
+    return train_watched(net, sgd(net, 0.1), lambda: (net(x) - y).square().mean() * scale, clip=1.0)
 
 
 @patient(GROUP, "clip-before-unscale", "clip_grad_norm_")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train
+from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train_watched
 from gradflow.monitor import GradientMonitor
 
 GROUP = "learning"
@@ -25,7 +25,7 @@ def loss_after_sigmoid(ill: bool) -> GradientMonitor:
             return nn.functional.binary_cross_entropy(z.sigmoid(), y)
         return nn.functional.binary_cross_entropy_with_logits(z, y)
 
-    return train(net, sgd(net, 1e-5 if ill else 0.3), loss)
+    return train_watched(net, sgd(net, 1e-5 if ill else 0.3), loss)
 
 
 @patient(GROUP, "softmax-twice", "3")
@@ -35,7 +35,7 @@ def softmax_twice(ill: bool) -> GradientMonitor:
     net = nn.Sequential(*layers, *([nn.Softmax(1)] if ill else []))
     x = torch.randn(128, 8)
     y = x[:, :5].argmax(1)
-    return train(net, adam(net, 1e-2), lambda: nn.functional.cross_entropy(net(x), y))
+    return train_watched(net, adam(net, 1e-2), lambda: nn.functional.cross_entropy(net(x), y))
 
 
 @patient(GROUP, "dead-units", "1")
@@ -45,7 +45,7 @@ def dead_relu(ill: bool) -> GradientMonitor:
     nn.init.constant_(first.bias, -10.0 if ill else 0.0)
     net = nn.Sequential(first, nn.ReLU(), nn.Linear(32, 1))
     x = torch.randn(128, 8)
-    return train(net, adam(net, 1e-2), lambda: (net(x) - x[:, :1]).square().mean())
+    return train_watched(net, adam(net, 1e-2), lambda: (net(x) - x[:, :1]).square().mean())
 
 
 @patient(GROUP, "saturation unscaled-input", "")
@@ -55,7 +55,7 @@ def saturated_tanh(ill: bool) -> GradientMonitor:
     raw = torch.randn(128, 8)
     y = (raw[:, :1] * raw[:, 1:2]).sign()
     x = 1000 * raw + 3000 if ill else raw
-    return train(net, sgd(net, 0.05), lambda: (net(x) - y).square().mean(), steps=30)
+    return train_watched(net, sgd(net, 0.05), lambda: (net(x) - y).square().mean(), steps=30)
 
 
 @patient(GROUP, "zero-gradient", "norm")
@@ -67,7 +67,7 @@ def norm_and_sum(ill: bool) -> GradientMonitor:
     if not ill:
         net.add_module("head", nn.Linear(16, 1))
     x = torch.randn(64, 8)
-    return train(net, adam(net, 1e-2), lambda: (net(x).sum(1) - x[:, 0]).square().mean())
+    return train_watched(net, adam(net, 1e-2), lambda: (net(x).sum(1) - x[:, 0]).square().mean())
 
 
 @patient(GROUP, "zero-gradient", "Round")
@@ -81,7 +81,7 @@ def rounding_in_between(ill: bool) -> GradientMonitor:
         coded = code.round() if ill else code + (code.round() - code).detach()
         return (coded / 4 - x).square().mean()
 
-    return train(net, adam(net, 1e-2), loss)
+    return train_watched(net, adam(net, 1e-2), loss)
 
 
 @patient(GROUP, "rate-too-low", "optimizer.step")
@@ -89,4 +89,4 @@ def hardly_a_step(ill: bool) -> GradientMonitor:
     """A schedule that starts at next to nothing."""
     net = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 1))
     x = torch.randn(128, 8)
-    return train(net, adam(net, 1e-9 if ill else 1e-2), lambda: (net(x) - x[:, :1]).square().mean())
+    return train_watched(net, adam(net, 1e-9 if ill else 1e-2), lambda: (net(x) - x[:, :1]).square().mean())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train
+from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train_watched
 from gradflow.monitor import GradientMonitor
 
 GROUP = "loop"
@@ -29,7 +29,7 @@ def layers_in_a_plain_list(ill: bool) -> GradientMonitor:
 
     net = Net()
     x = torch.randn(256, 16)
-    return train(net, adam(net, 1e-2), lambda: (net(x) - x[:, :1]).square().mean())
+    return train_watched(net, adam(net, 1e-2), lambda: (net(x) - x[:, :1]).square().mean())
 
 
 @patient(GROUP, "not-optimised", "head")
@@ -43,7 +43,7 @@ def new_head_after_the_optimizer(ill: bool) -> GradientMonitor:
     if not ill:
         optimizer = adam(net, 1e-2)
     x = torch.randn(128, 8)
-    return train(net, optimizer, lambda: (net(x) - x[:, :1]).square().mean())
+    return train_watched(net, optimizer, lambda: (net(x) - x[:, :1]).square().mean())
 
 
 @patient(GROUP, "no-gradient", "encoder")
@@ -56,7 +56,7 @@ def cut_graph(ill: bool) -> GradientMonitor:
         code = torch.tanh(net["encoder"](x))
         return (net["head"](code.detach() if ill else code) - x[:, :1]).square().mean()
 
-    return train(net, adam(net, 1e-2), loss)
+    return train_watched(net, adam(net, 1e-2), loss)
 
 
 @patient(GROUP, "kept-gradients", "zero_grad")
@@ -117,7 +117,7 @@ def rate_scaled_too_far(ill: bool) -> GradientMonitor:
     net = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 1))
     x = torch.randn(256, 32)
     optimizer = sgd(net, 0.3 if ill else 0.01, momentum=0.9)
-    return train(net, optimizer, lambda: (net(x) - x.sum(1, keepdim=True)).square().mean(), steps=60)
+    return train_watched(net, optimizer, lambda: (net(x) - x.sum(1, keepdim=True)).square().mean(), steps=60)
 
 
 @patient(GROUP, "no-warmup", "layers")
@@ -133,4 +133,4 @@ def no_warmup(ill: bool) -> GradientMonitor:
         h = net["body"](net["embed"](x) + position)
         return nn.functional.cross_entropy(net["head"](h).flatten(0, 1), x.flip(1).flatten())
 
-    return train(net, adam(net, 2e-2), loss, steps=40)
+    return train_watched(net, adam(net, 2e-2), loss, steps=40)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train
+from gradflow.experiments.diagnosis.patients import adam, patient, sgd, train_watched
 from gradflow.monitor import GradientMonitor
 
 GROUP = "singular"
@@ -24,7 +24,7 @@ def sqrt_of_zero(ill: bool) -> GradientMonitor:
         length = square.sqrt() + 1e-5 if ill else (square + 1e-10).sqrt()
         return (features / length - 0.1).square().mean()
 
-    return train(net, sgd(net, 0.1), loss)
+    return train_watched(net, sgd(net, 0.1), loss)
 
 
 @patient(GROUP, "singular-backward", "Acos")
@@ -40,7 +40,7 @@ def angle_of_equal_vectors(ill: bool) -> GradientMonitor:
         cosine = nn.functional.cosine_similarity(net(x), y)
         return (cosine if ill else cosine.clamp(-1 + 1e-6, 1 - 1e-6)).acos().mean()
 
-    return train(net, sgd(net, 0.1), loss)
+    return train_watched(net, sgd(net, 0.1), loss)
 
 
 @patient(GROUP, "behind-where singular-backward", "Sqrt")
@@ -54,7 +54,7 @@ def root_behind_where(ill: bool) -> GradientMonitor:
         root = z.sqrt() if ill else torch.where(z > 0, z, 1.0).sqrt()
         return (torch.where(z > 0, root, 0.0) - y).square().mean()
 
-    return train(net, sgd(net, 0.05), loss)
+    return train_watched(net, sgd(net, 0.05), loss)
 
 
 @patient(GROUP, "singular-forward", "gate")
@@ -69,7 +69,7 @@ def logarithm_inside(ill: bool) -> GradientMonitor:
     for name, module in {"first": nn.Linear(4, 8), "gate": LogGate(), "second": nn.Linear(8, 1)}.items():
         net.add_module(name, module)
     x, y = torch.randn(16, 4), torch.randn(16, 1)
-    return train(net, sgd(net, 0.01), lambda: nn.functional.mse_loss(net(x), y))
+    return train_watched(net, sgd(net, 0.01), lambda: nn.functional.mse_loss(net(x), y))
 
 
 @patient(GROUP, "empty-mean", "Div")
@@ -84,7 +84,7 @@ def empty_mean(ill: bool) -> GradientMonitor:
         losses = nn.functional.cross_entropy(net(x), y, reduction="none")
         return (losses * mask).sum() / (mask.sum() if ill else mask.sum().clamp(min=1))
 
-    return train(net, adam(net, 1e-2), loss, steps=60)
+    return train_watched(net, adam(net, 1e-2), loss, steps=60)
 
 
 @patient(GROUP, "masked-row", "attention")
@@ -103,7 +103,7 @@ def masked_row(ill: bool) -> GradientMonitor:
         out, _ = net["attention"](x, x, x, attn_mask=mask.repeat_interleave(2, 0))
         return (out - x)[~padded].square().mean()
 
-    return train(net, adam(net, 1e-2), loss)
+    return train_watched(net, adam(net, 1e-2), loss)
 
 
 @patient(GROUP, "decomposition", "Svd")
@@ -118,7 +118,7 @@ def equal_singular_values(ill: bool) -> GradientMonitor:
         vectors = torch.linalg.svd(net(torch.eye(6))).U
         return (vectors[:, 0] * torch.arange(6.0)).sum().square()
 
-    return train(net, sgd(net, 0.05), loss, steps=1 if ill else 30)
+    return train_watched(net, sgd(net, 0.05), loss, steps=1 if ill else 30)
 
 
 @patient(GROUP, "exp-overflow unscaled-input", "Exp")
@@ -135,7 +135,7 @@ def unbounded_log_variance(ill: bool) -> GradientMonitor:
         divergence = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
         return (net["decoder"](z) - x).square().mean() + divergence
 
-    return train(net, adam(net, 1e-2), loss)
+    return train_watched(net, adam(net, 1e-2), loss)
 
 
 @patient(GROUP, "bad-batch", "net")
@@ -152,4 +152,4 @@ def missing_value(ill: bool) -> GradientMonitor:
         start = next(batches)
         return nn.functional.mse_loss(net["net"](x[start : start + 16]), y[start : start + 16])
 
-    return train(net, sgd(net, 0.1), loss, steps=10)
+    return train_watched(net, sgd(net, 0.1), loss, steps=10)
