@@ -130,6 +130,20 @@ def test_a_race_repeats_to_the_bit():
     assert torch.equal(first.history.loss, second.history.loss) and torch.equal(first.score, second.score)
 
 
+def test_models_of_one_kind_learn_in_one_stack_what_each_learns_alone():
+    names = ("LSTM, chrono", "IRNN", "LSTM, b = 1")
+    settings = {"length": 30, "steps": 120, "goal": 1.3, "seeds": 2}
+    together = race(ORDER, names, **settings)
+    assert tuple(together) == names
+    assert len(together["LSTM, chrono"].history.loss) < len(together["LSTM, b = 1"].history.loss)
+    for name in names:
+        alone = race(ORDER, (name,), **settings)[name]
+        torch.testing.assert_close(
+            together[name].history.loss, alone.history.loss, equal_nan=True, rtol=1e-3, atol=1e-5
+        )
+        torch.testing.assert_close(together[name].score, alone.score)
+
+
 def test_an_unknown_method_is_refused():
     with pytest.raises(ValueError, match=r"^methods:"):
         order_table({10: 1}, ["Adam"])

@@ -98,6 +98,8 @@ def race(
 ) -> dict[str, Result]:
     """Train models on the same sequences with Adam and norm clipping at 1, ``seeds`` networks of each.
 
+    Models of one kind, which differ in their initial weights alone, are trained in one stack.
+
     Args:
         task: what they learn, for example ``ADDING``.
         names: which of ``MODELS``.
@@ -113,14 +115,21 @@ def race(
     Raises:
         ValueError: an unknown model, or a number the training refuses.
     """
+    models = {name: build(name, task, length=length, seeds=seeds) for name in names}
+    kinds: dict[str, list[str]] = {}
+    for name, model in models.items():
+        kinds.setdefault(str(model), []).append(name)
     results = {}
-    for name in names:
-        model = build(name, task, length=length, seeds=seeds)
-        lessons = partial(task.sample, length, seeds, 20, generator=Generator().manual_seed(100))
-        history = train(model, lessons, task.loss, steps=steps, lr=lr, clip=1.0, goal=goal)
-        exam = partial(task.sample, length, seeds, 2000, generator=Generator().manual_seed(200))
-        results[name] = Result(history, evaluate(model, exam, task.score))
-    return results
+    for group in kinds.values():
+        stack = join([models[name] for name in group])
+        lessons = partial(_shared_sequences, task, length, seeds, len(group), Generator().manual_seed(100), 20)
+        history = train(stack, lessons, task.loss, steps=steps, lr=lr, clip=1.0, goal=goal)
+        exam = partial(_shared_sequences, task, length, seeds, len(group), Generator().manual_seed(200), 2000)
+        score = evaluate(stack, exam, task.score)
+        for number, name in enumerate(group):
+            nets = slice(number * seeds, (number + 1) * seeds)
+            results[name] = Result(_alone(history[nets]), score[nets])
+    return {name: results[name] for name in names}
 
 
 def input_gradients(model: SequenceModel, length: int) -> Tensor:
@@ -176,7 +185,7 @@ def order_table(
     for length, most in steps.items():
         model = join([_order_networks(method, length, seeds, hidden) for method in methods])
         thresholds = [clip if method.endswith("отсечение") else math.inf for method in methods]
-        sample = partial(_shared_sequences, length, seeds, len(methods), Generator().manual_seed(1000 + length))
+        sample = partial(_shared_sequences, ORDER, length, seeds, len(methods), Generator().manual_seed(1000 + length))
         history = train(
             model,
             partial(sample, 20),
@@ -224,7 +233,16 @@ def _order_networks(method: str, length: int, seeds: int, hidden: int) -> Sequen
     return SequenceModel(cell, ORDER.outputs, generator=g)
 
 
-def _shared_sequences(length: int, seeds: int, groups: int, generator: Generator, batch: int) -> tuple[Tensor, Tensor]:
+def _alone(history: History) -> History:
+    """Without the steps that the others in the stack took after the last of these networks had ended."""
+    ends = torch.maximum(history.solved_at, history.diverged_at)
+    steps = int(ends.max()) if bool((ends > 0).all()) else len(history.loss)
+    return History(history.loss[:steps], history.grad_norm[:steps], history.solved_at, history.diverged_at)
+
+
+def _shared_sequences(
+    task: Task, length: int, seeds: int, groups: int, generator: Generator, batch: int
+) -> tuple[Tensor, Tensor]:
     """Sequences of ``seeds`` networks, the same for each group of them."""
-    x, y = ORDER.sample(length, seeds, batch, generator=generator)
-    return x.repeat(1, groups, 1, 1), y.repeat(groups, 1)
+    x, y = task.sample(length, seeds, batch, generator=generator)
+    return torch.cat([x] * groups, dim=1), torch.cat([y] * groups)
