@@ -10,7 +10,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from check_site import Page
+from check_site import Page, in_source
 
 ROOT = Path(__file__).parents[2]
 DRAFT = ROOT / "_build" / "page"
@@ -35,14 +35,16 @@ def main(name: str) -> int:
     command += ["--toc", write_contents(name), "--path-output", DRAFT, "--quiet"]
     environment = {**os.environ, "CHAPTER_DRAFT": "1"}
     built = subprocess.run(command, env=environment, check=False)
-    page = DRAFT / "_build" / "html" / "book" / f"{name}.html"
-    if not page.exists():
+    site = DRAFT / "_build" / "html"
+    file = site / "book" / f"{name}.html"
+    if not file.exists():
         return 1
-    findings = [finding for finding in Page(page).findings if not any(echo in str(finding) for echo in ECHOES)]
+    page = Page(file)
+    findings = [finding for finding in page.findings if not any(echo in finding.fault for echo in ECHOES)]
     for finding in findings:
-        print(finding)
-    print(page.as_uri())
-    webbrowser.open(page.as_uri())
+        print(in_source(finding, page.words, site, ROOT))
+    print(file.as_uri())
+    webbrowser.open(file.as_uri())
     return int(bool(built.returncode or findings))
 
 

@@ -2,13 +2,14 @@
 
     python book/_ext/check_site.py _build/html
 
-prints ``file:line: what is wrong; what to do`` for every finding, and exits with 1 if there is any.
+prints ``file:line: what is wrong; what to do`` for every finding, and exits with 1 if there is any. The file is the
+source of the page, the line that of the nearest words which stand in it once; where there is none, it is the HTML.
 """
 
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
@@ -29,6 +30,9 @@ CYRILLIC = re.compile("[А-Яа-яЁё]")
 ENGLISH = re.compile("[A-Za-z]{3,}")
 INTERFACE_WORDS = {"Ctrl", ".md", ".ipynb", ".pdf"}
 SPOKEN = ("alt", "aria-label", "data-bs-title", "placeholder", "title")
+NAMING = ("aria-label", "alt", "href", "id", "src")
+QUOTED = re.compile("«(.*?)»")
+SHORT = 4  # letters; shorter words stand everywhere
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 LOADED = {"audio": "src", "embed": "src", "iframe": "src", "img": "src", "link": "href", "object": "data",
           "script": "src", "source": "src", "video": "src"}  # fmt: skip
@@ -67,6 +71,7 @@ class Finding:
     line: int
     fault: str
     cure: str
+    place: int = 0  # how many words of the page stand before it
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.fault}; {self.cure}"
@@ -79,7 +84,8 @@ class Page(HTMLParser):
     file: Path
     findings: list[Finding] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
-    links: list[tuple[int, str]] = field(default_factory=list)
+    links: list[tuple[int, int, str]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)  # texts and names by which a place can be found in the source
     stack: list[Element] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,7 +94,7 @@ class Page(HTMLParser):
 
     def report(self, fault: str, cure: str) -> None:
         """Remember a finding at the present line."""
-        self.findings.append(Finding(self.file, self.getpos()[0], fault, cure))
+        self.findings.append(Finding(self.file, self.getpos()[0], fault, cure, len(self.words)))
 
     def inside(self, wanted: Callable[[Element], bool]) -> bool:
         """Tell whether an open element is of the wanted kind."""
@@ -97,10 +103,11 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Check an element by its name and attributes."""
         element = Element(tag, {name: value or "" for name, value in attrs}, self.getpos()[0])
+        self.words += [element.attributes[name] for name in NAMING if element.attributes.get(name)]
         for check in (self.check_id, self.check_load, self.check_picture, self.check_spoken, self.check_output):
             check(element)
         if tag == "a" and "href" in element.attributes:
-            self.links.append((element.line, element.attributes["href"]))
+            self.links.append((element.line, len(self.words), element.attributes["href"]))
         if tag not in VOID:
             self.stack.append(element)
 
@@ -132,9 +139,9 @@ class Page(HTMLParser):
         if not target or (element.tag == "link" and not relations & LINKS_THAT_LOAD):
             return
         if OUTSIDE.match(target):
-            self.report(f"loads {target} from outside", "put the file into book/_static")
+            self.report(f"loads «{target}» from outside", "put the file into book/_static")
         elif not target.startswith("data:"):
-            self.links.append((element.line, target))
+            self.links.append((element.line, len(self.words), target))
 
     def check_picture(self, element: Element) -> None:
         """A picture says its conclusion in words."""
@@ -180,6 +187,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """Check a piece of text."""
+        self.words += [line.strip() for line in data.splitlines() if self.inside(lambda outer: outer.tag == "article")]
         if not data.strip() or self.inside(lambda outer: outer.tag in {"script", "style", "mjx-container"}):
             return
         if found := ADDRESS.search(data):
@@ -210,7 +218,7 @@ class Page(HTMLParser):
 def broken_links(pages: dict[Path, Page], site: Path) -> Iterator[Finding]:
     """Find links and loads whose file or anchor is missing."""
     for file, page in pages.items():
-        for line, target in page.links:
+        for line, place, target in page.links:
             parts = urlsplit(target)
             if parts.scheme or parts.netloc:
                 continue
@@ -220,9 +228,23 @@ def broken_links(pages: dict[Path, Page], site: Path) -> Iterator[Finding]:
             if aim.is_dir():
                 aim /= "index.html"
             if not aim.exists() or not aim.is_relative_to(site):
-                yield Finding(file, line, f"the link {target} leads nowhere", "correct its file")
+                yield Finding(file, line, f"the link «{target}» leads nowhere", "correct its file", place)
             elif anchor and aim in pages and anchor not in pages[aim].ids:
-                yield Finding(file, line, f"the link {target} has no such place", "correct its label")
+                yield Finding(file, line, f"the link «{target}» has no such place", "correct its label", place)
+
+
+def in_source(finding: Finding, words: list[str], site: Path, root: Path) -> Finding:
+    """Give a finding the file and the line of the page's source, by what it quotes or by the nearest words."""
+    source = (root / finding.file.relative_to(site).as_posix().removeprefix("_sources/")).with_suffix(".md")
+    if not source.exists():
+        return finding
+    lines = source.read_text(encoding="utf-8").splitlines()
+    nearest = sorted(range(len(words)), key=lambda place: abs(place - finding.place + 0.5))
+    for word in [*QUOTED.findall(finding.fault), *(words[place].rpartition("#")[2] for place in nearest)]:
+        found = [number for number, line in enumerate(lines, start=1) if len(word) >= SHORT and word in line]
+        if len(found) == 1:
+            return replace(finding, file=source, line=found[0])
+    return replace(finding, file=source, line=1)
 
 
 def faults_of_text(file: Path, build_paths: list[str]) -> Iterator[Finding]:
@@ -230,22 +252,25 @@ def faults_of_text(file: Path, build_paths: list[str]) -> Iterator[Finding]:
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         for path in build_paths:
             if path in line:
-                yield Finding(file, number, f"the build path {path}", "print file names, not full paths")
+                yield Finding(file, number, f"the build path «{path}»", "print file names, not full paths")
         if file.suffix in {".css", ".html"}:
             for found in CSS_LOADS.finditer(line):
-                yield Finding(file, number, f"loads {found[1]} from outside", "put the file into book/_static")
+                yield Finding(file, number, f"loads «{found[1]}» from outside", "put the file into book/_static")
 
 
-def check(site: Path, build_paths: list[str]) -> list[Finding]:
-    """Check a whole site; ``build_paths`` must not occur in it."""
-    site = site.resolve()
+def check(site: Path, build_paths: list[str], root: Path | None = None) -> list[Finding]:
+    """Check a whole site, built from the sources in ``root``; ``build_paths`` must not occur in it."""
+    site, root = site.resolve(), root or Path.cwd()
     pages = {file: Page(file) for file in sorted(site.rglob("*.html")) if "_static" not in file.parts}
     findings = [finding for page in pages.values() for finding in page.findings]
     findings += broken_links(pages, site)
     for file in sorted(site.rglob("*")):
         if file.suffix in {".css", ".html", ".ipynb", ".js", ".json", ".md", ".svg", ".txt"}:
             findings += faults_of_text(file, build_paths)
-    return findings
+    return [
+        in_source(finding, pages[finding.file].words if finding.file in pages else [], site, root)
+        for finding in findings
+    ]
 
 
 def main() -> int:

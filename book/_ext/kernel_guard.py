@@ -1,20 +1,22 @@
 """An IPython extension for the kernels that execute the pages: what a cell must not do is refused, or noticed.
 
 - The network, other programs, files left behind or written into the book: refused, and noted even if it is caught.
-- Clocks, random identifiers, and draws from a global random state that the page has not seeded: noted, because no two
-  builds would print the same.
+- Clocks, random identifiers, names and sizes of this machine, and draws from a global random state that the page has
+  not seeded: noted, because no two builds would print the same.
 
 Each note is a line of JSON in the file named by ``GUARD_NOTES``: the ordinal number of the cell and what it did.
 """
 
 from __future__ import annotations
 
-import datetime
+import getpass
 import importlib
 import json
 import os
+import platform
 import random
 import secrets
+import socket
 import sys
 import time
 import uuid
@@ -28,6 +30,8 @@ BOOK = "GUARD_BOOK"
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 CLOCKS = ["time", "time_ns", "perf_counter", "perf_counter_ns", "monotonic", "monotonic_ns", "process_time",
           "process_time_ns", "ctime", "localtime", "gmtime", "strftime"]  # fmt: skip
+MACHINES = {os: ["cpu_count", "getpid", "getlogin", "uname"], platform: ["node", "platform", "processor", "uname"],
+            socket: ["gethostname"], getpass: ["getuser"]}  # fmt: skip
 ALLOWED = "gradflow.exercises."  # measures how long an answer takes, and prints none of it
 
 NETWORK = "reaches for the network ({}); a page is built without it: put the data into the package"
@@ -35,6 +39,7 @@ PROGRAM = "starts another program; a reader may not have it: compute in the cell
 WRITES = "writes the file {}; a page leaves nothing behind: keep the data in variables"
 CLOCK = "reads the clock ({}); no two builds would agree: record the time once, in a file of the package"
 CHANCE = "asks for {}, which nobody can repeat: draw from seeded(n)"
+MACHINE = "asks what only this machine knows ({}); no two builds would agree: take it out, or record it once"
 STATE = "draws from the global random state of {0} that no cell has seeded: pass generator=seeded(n), or write {1}"
 SEEDS = {"random": "random.seed(n)", "numpy": "numpy.random.seed(n)", "torch": "torch.manual_seed(n)"}
 
@@ -174,37 +179,18 @@ def watch_chance(guard: Guard, module: Any, name: str, what: str) -> None:
     setattr(module, name, watched)
 
 
-def watch_dates(guard: Guard) -> None:
-    """Note ``datetime.now()`` and its like."""
-
-    class WatchedDatetime(datetime.datetime):
-        @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-            if asked_by_cell():
-                guard.note(CLOCK.format("datetime.now"))
-            return super().now(tz)
-
-    class WatchedDate(datetime.date):
-        @classmethod
-        def today(cls) -> Any:
-            if asked_by_cell():
-                guard.note(CLOCK.format("date.today"))
-            return super().today()
-
-    datetime.datetime = WatchedDatetime  # type: ignore[misc]
-    datetime.date = WatchedDate  # type: ignore[misc]
-
-
 def load_ipython_extension(shell: Any) -> None:
     """Begin to watch; IPython calls this when the kernel starts."""
     guard = Guard()
     for name in CLOCKS:
         watch(guard, time, name, CLOCK.format(f"time.{name}"))
+    for place, names in MACHINES.items():
+        for name in names:
+            watch(guard, place, name, MACHINE.format(f"{place.__name__}.{name}"))
     for module, name in ((uuid, "uuid1"), (uuid, "uuid4"), (os, "urandom"), (secrets, "token_hex"),
                          (secrets, "token_bytes"), (secrets, "token_urlsafe"), (secrets, "randbelow"),
                          (secrets, "choice")):  # fmt: skip
         watch(guard, module, name, CHANCE.format(f"{module.__name__}.{name}"))
-    watch_dates(guard)
     watch_seeding(guard, random)
     sys.addaudithook(guard.audit)
     shell.events.register("pre_run_cell", guard.before_cell)

@@ -25,6 +25,7 @@ from myst_nb.core.read import MystMetadataParsingError, create_nb_reader
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.validator import NotebookValidationError
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -36,7 +37,12 @@ logger = logging.getLogger(__name__)
 
 GUARD = "kernel_guard"
 DRAFT_SECONDS = 30
-UNREADABLE = (UnicodeDecodeError, MystMetadataParsingError, yaml.YAMLError)  # source_faults.py says what is wrong
+UNREADABLE = (
+    UnicodeDecodeError,
+    MystMetadataParsingError,
+    NotebookValidationError,
+    yaml.YAMLError,
+)  # source_faults.py says what is wrong
 
 
 @dataclass
@@ -162,6 +168,7 @@ def execute_page(page: ExecutablePage, env: BuildEnvironment) -> list[tuple[int,
         place.mkdir()
         environment = {
             **os.environ,
+            "PYTHONHASHSEED": "0",  # sets are printed in the same order by every build
             "GUARD_NOTES": str(notes),
             "GUARD_BOOK": str(Path(env.srcdir, "book").resolve()),
             "MATPLOTLIBRC": str(Path(env.srcdir, "book", "matplotlibrc")),

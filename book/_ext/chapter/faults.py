@@ -18,6 +18,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+from chapter.nearest_names import cure, line_of_name, unknown_name
+
 logger = logging.getLogger(__name__)
 
 OURS = "chapter"
@@ -113,7 +115,13 @@ class Echoes(Filter):
         words = set(re.findall(r"[\w/-]+", message))
         if "unknown document" in message:
             words |= {f"document {word}" for word in words}
-        return not echo and not spoilt.words & words
+        if echo or spoilt.words & words:
+            return False
+        if (name := unknown_name(message)) and not hasattr(record, "cured"):
+            record.msg, record.args = message + cure(self.app, name), ()
+            record.location = f"{file}:{line_of_name(file, line, name)}"
+            record.cured = True
+        return True
 
     def place_of(self, record: LogRecord) -> tuple[str, str]:
         """Return the file and the line that the record speaks of."""

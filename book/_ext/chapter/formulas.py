@@ -24,7 +24,8 @@ from chapter.typesetting import FONTS, Formulas
 
 logger = logging.getLogger(__name__)
 
-CURES = {"Undefined control sequence": "use a macro of LaTeX or amsmath"}
+UNKNOWN = "Undefined control sequence "
+CURES = {UNKNOWN: "use a macro of LaTeX or amsmath"}
 CURE = "mend the formula"
 WIDE = 11.0  # em: a longer piece of an inline formula does not fit every phone
 OPENING, CLOSING = re.compile(r"[^\s]{1,3}$"), re.compile(r"^[^\s—]{1,12}")
@@ -146,10 +147,22 @@ def typeset_page(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         error = formulas.get(source_of(node), isinstance(node, nodes.math_block)).get("error")
         if error:
             cure = next((cure for beginning, cure in CURES.items() if error.startswith(beginning)), CURE)
-            place = node
-            while place.line is None and place.parent is not None:
-                place = place.parent
-            logger.warning("formula %s: %s; %s", node.astext().strip(), error, cure, location=place)
+            text = " ".join(node.astext().split())
+            logger.warning("formula %s: %s; %s", text, error, cure, location=place_of(node, error))
+
+
+def place_of(node: nodes.math | nodes.math_block, error: str) -> str:
+    """Return file and line of a formula, or of the macro in it that nobody knows; docutils knows only its paragraph."""
+    block: nodes.Node = node
+    while block.line is None and block.parent is not None:
+        block = block.parent
+    file, line = Path(block.source or ""), block.line or 1
+    if file.is_file():
+        rest = "".join(file.read_text(encoding="utf-8").splitlines(keepends=True)[line - 1 :])
+        formula = max(rest.find(node.astext().strip()), 0)
+        macro = rest.find(error.removeprefix(UNKNOWN), formula) if error.startswith(UNKNOWN) else -1
+        line += rest.count("\n", 0, macro if macro >= 0 else formula * isinstance(node, nodes.math))
+    return f"{file}:{line}"
 
 
 def glue_to_neighbours(app: Sphinx, doctree: nodes.document, docname: str) -> None:

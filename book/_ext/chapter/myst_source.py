@@ -42,6 +42,11 @@ class Block:
     closed: bool
 
     @property
+    def title(self) -> str:
+        """How it is called."""
+        return f"{{{self.name}}}" if self.name else f"«{self.argument}»"
+
+    @property
     def label(self) -> str:
         """The label that its options or its argument give it."""
         return self.argument if self.name == "chart" else self.options.get("label", self.options.get("name", ""))

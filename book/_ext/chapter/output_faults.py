@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 from nbformat import NotebookNode
 
+from chapter.cell_faults import calls, cell_code, text_of
 from chapter.execution import ExecutablePage
 from chapter.myst_source import Source
-from chapter.source_faults import Fault, calls, cell_code, checks_of, text_of
+from chapter.source_faults import Fault, checks_of
 
 SIZE = 2_000_000  # bytes of one output
+WIDE, LONG = 150, 60  # characters and lines of a printed text
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 OBJECT = re.compile(r"^(?:<[\w.]+ |Text\(|\[<|Axes|Figure\()")
 OUTSIDE = re.compile(r"""(?:src|href)=["'](?:https?:)?//|url\(["']?https?:|@import""")
@@ -75,6 +77,15 @@ def shown_wrong(output: NotebookNode, hidden: bool, folder: str) -> str:
         return f"the glued value is «{best}»; glue a number or a text"
     if hidden or glued:
         return ""
+    if 'class="gradflow-chart"' in data.get("text/html", ""):
+        return "a chart without description and number; glue it and show it with {chart}"
+    lines = best.splitlines()
+    if max(map(len, lines), default=0) > WIDE:
+        return f"an output of {max(map(len, lines))} characters in a line; write shorter lines"
+    if len(lines) > LONG:
+        return f"an output of {len(lines)} lines; show the first few, or a chart"
+    if "\r" in best:
+        return "an output writes over itself; show no progress, print only the result"
     if found := ADDRESS.search(best):
         return f"an output shows an object's address «{found[0]}»; print what the reader needs, or end the line with ;"
     if OBJECT.match(best):

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from chapter import output_faults, source_faults
+from chapter import cell_faults, output_faults, prose_faults, source_faults
 from chapter.execution import PAGES
 from chapter.faults import DRAFT, fault, is_spoilt, spoil
 from chapter.myst_source import Source, make_parser
@@ -45,7 +45,9 @@ def read_sources(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> Non
             fault(app, docname, line, message, spoils_page=True)
         if is_spoilt(app, file) or not load_checks(app, docname, file.stem):
             continue
-        found = dict(reversed([*source_faults.find(source), *faults_of_checks(source, file.stem)]))  # one for a line
+        dotted = prose_faults.dotted_words(file.parent)
+        rules = (source_faults.find(source), prose_faults.find(source, dotted), faults_of_checks(source, file.stem))
+        found = dict(reversed([one for faults in rules for one in faults]))  # one for a line
         for line, message in sorted(found.items()):
             fault(app, docname, line, message)
         page = PAGES[app].get(docname)
@@ -93,8 +95,8 @@ def faults_of_checks(source: Source, page: str) -> Iterator[source_faults.Fault]
         if block.name == "quiz" and not isinstance(registered.get(block.argument), NumberCheck | ChoiceCheck | None):
             yield block.line, f"the check «{block.argument}» takes a function; a field needs a number or a choice"
     for cell in source.cells:
-        for call in source_faults.calls(cell, "check"):
-            name = source_faults.text_of(call)
+        for call in cell_faults.calls(cell, "check"):
+            name = cell_faults.text_of(call)
             if _registry.find(name.removeprefix("ex-")) is None:
                 close = get_close_matches(name, registered, 1)
                 line = cell.content_line + call.lineno - 1

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 import yaml
 
+from chapter import cell_faults, prose_faults
 from chapter.exercises import LEVELS
 from chapter.exercises import PREFIX as EXERCISE
 from chapter.myst_source import Block, Piece, Source
@@ -19,19 +18,24 @@ LEFT_OVER = [
     (r"\$", "a $ without its pair; close the formula, or write \\$"),
     (r"`", "a ` without its pair; close the code"),
     (r"\*\*|(?<![\w*])\*\w|__\w", "emphasis that does not close; put the same stars on both sides of the words"),
-    (r"\]\(|\]\[|\[\^", "a link that is not one; write [words](address) without spaces between"),
+    (r"\[\^[^\]]*\]", "a footnote without its text; write [^name]: and the text below"),
+    (r"\]\(|\]\[", "a link that is not one; write [words](address) without spaces between"),
     (r"\{[a-z]+(?::[a-z]+)?\}", "a role without its text; write {role}`text` without a space between"),
     (r"\\[a-zA-Z]{2,}|\\[,;!{}]", "TeX outside of a formula; put it between $ and $"),
     (
         r"^\s*:{3,}",
         "a fence that opens nothing; is the fence around it as short as those inside? give it one colon more",
     ),
-    (r"^\s*\|.*\|", "a table that is not recognised; put an empty line before it and |---| under its head"),
+    (
+        r"^\s*\|.*\|",
+        "a table that is not recognised; put an empty line before it and as many |---| as cells under its head",
+    ),
     (r"^:[\w-]+:(?: |$)", "an option that stands too low; put it directly under the first line of its directive"),
     (r"^(?:<{7}|={7}|>{7})", "a mark of an unfinished merge; keep one of the two versions"),
     (r"[\u200b\ufeff\ufffd]", "an invisible or broken character; type the word anew"),
-    (r"[А-Яа-яЁё][A-Za-z]|[A-Za-z][А-Яа-яЁё]", "Latin and Cyrillic letters in one word; type the word anew"),
-    (r"\s-\s", "a hyphen between spaces; write a dash, —"),
+    (r"^#{1,6}[^\s#]", "a heading without its space; write one after the #"),
+    (r"^\.\. [\w-]+::|:[a-z]+:$", "markup of reStructuredText; write :::{name} or {name}`text`"),
+    (r"https?://", "an address that is no link; write <https://…>, or [words](https://…)"),
     (r"&[a-z]+;|&#\d+;", "an HTML entity; type the character itself"),
 ]
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|TBD|ДОПИСАТЬ|ДОДЕЛАТЬ)\b|\b[Tt]odo:")
@@ -39,26 +43,60 @@ NESTED = re.compile(r"\\(begin|end)\s*\{([^}]*)\}|\\(left|right)(?![a-zA-Z])|(\\
 CYRILLIC_FORMULA = re.compile(r"\\(?:text|mathrm|textbf|textit|operatorname|tag|mbox)\*?\s*\{[^{}]*\}")
 CYRILLIC = re.compile("[А-Яа-яЁё]")
 DISPLAYED = "$$ inside a sentence; put each $$ on a line of its own, or write one $"
-TAGS = ["hide-input", "hide-output", "hide-cell", "remove-input", "remove-output", "remove-cell"]
-CELL_OPTIONS = ["tags", "mystnb"]
 THEOREMS = ("theorem", "lemma", "proposition", "corollary", "definition", "remark", "example", "algorithm",
             "assumption", "axiom", "conjecture", "criterion", "observation", "property", "notation")  # fmt: skip
+LABELS = ("thm", "lem", "prp", "prop", "cor", "def", "rem", "exm", "alg")
 PROVED = ("prf:theorem", "prf:lemma", "prf:proposition", "prf:corollary")
+NAMELESS = re.compile(
+    r"\{?\s*((?:admonition|chart|code-cell|dropdown|exercise|figure|math|prf:\w+|quiz|solution-\w+))\b"
+)
+TITLED = ("admonition", "dropdown")
+CLASSES = {
+    "attention",
+    "caution",
+    "danger",
+    "dropdown",
+    "error",
+    "hint",
+    "important",
+    "note",
+    "seealso",
+    "tip",
+    "warning",
+}
+TARGET = re.compile(r"\([\w-]+\)=")
+LABEL = re.compile(r"[a-z0-9-]+")
 EMPTY_IS_FINE = {"code-cell", "solution-start", "solution-end", "exercise-index", "exercise-notebooks",
                  "exercise-times", "bibliography", "chart", "image", "include"}  # fmt: skip
 EXERCISE_OPTIONS = ("label", "level", "minutes", "hand-in")
 SHORT_ALT = 20
 FOLDS = ("Подсказка", "Ответ")
+TELLING = 3  # letters of an answer
 
 
 def find(source: Source) -> Iterator[Fault]:
     """Yield the faults of a page after which the rest of it can be read."""
-    for rule in (unfinished, tables, left_over, formulas, headings, directives, cells, glued, pictures, exercises):
+    for rule in (
+        unfinished,
+        tables,
+        left_over,
+        formulas,
+        headings,
+        labels,
+        directives,
+        theorems,
+        cell_faults.find,
+        pictures,
+        exercises,
+    ):
         yield from rule(source)
 
 
 def spoils(source: Source) -> Iterator[Fault]:
     """Faults after which the rest of the page means nothing."""
+    if source.text.startswith("\ufeff"):
+        yield 1, "an invisible mark before the first letter; save the page as UTF-8 without BOM"
+        return
     if not source.text.strip():
         yield 1, "an empty page; begin with (sec-…)= and a heading"
     elif not source.headings:
@@ -69,16 +107,22 @@ def spoils(source: Source) -> Iterator[Fault]:
             "a cell on a page without the header of notebooks; copy the first lines of another page",
         )
     try:
-        yaml.safe_load(source.header)
+        header = yaml.safe_load(source.header) or {}
+        kernel = header.get("kernelspec", {}).get("name", "python3") if isinstance(header, dict) else ""
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         yield (mark.line + 2 if mark else 1), "the header is no YAML; copy the first lines of another page"
+        return
+    if kernel != "python3":
+        line = next((n for n, text in enumerate(source.lines, 1) if text.strip() == f"name: {kernel}"), 1)
+        yield line, f"the kernel «{kernel}» is not that of the book; write name: python3"
+        return
     for block in source.blocks:
         if not block.closed:
             outer = block.outer and f"; if it is closed, the {{{block.outer.name}}} around it needs a longer fence"
             yield (
                 block.line,
-                f"the fence {title(block)} does not close{outer or '; add the same marks under its content'}",
+                f"the fence {block.title} does not close{outer or '; add the same marks under its content'}",
             )
             return
         if not block.name and not block.argument and source.lines[block.line - 1].strip().startswith(":"):
@@ -87,16 +131,11 @@ def spoils(source: Source) -> Iterator[Fault]:
                 "a fence without a name; is the one before it closed too early? give the outer more colons",
             )
             return
-    for cell in source.cells:
-        try:
-            ast.parse(cell_code(cell))
-        except SyntaxError as error:
-            yield cell.content_line + (error.lineno or 1) - 1, f"the cell is no Python: {error.msg}"
-
-
-def title(block: Block) -> str:
-    """How a block is called."""
-    return f"{{{block.name}}}" if block.name else f"«{block.argument}»"
+    for piece in source.pieces:
+        if piece.kind == "formula" and not piece.text.strip():
+            yield piece.line, "an empty formula; write it, and its label after the closing $$"
+            return
+    yield from cell_faults.unreadable(source)
 
 
 def unfinished(source: Source) -> Iterator[Fault]:
@@ -123,14 +162,9 @@ def left_over(source: Source) -> Iterator[Fault]:
                     told += 1
                     break
                 double = pattern == r"\$" and "$$" in source.lines[piece.line - 1]
-                yield piece.line, DISPLAYED if double else f"«{around(piece.text, found)}»: {message}"
+                yield piece.line, DISPLAYED if double else f"«{prose_faults.around(piece.text, found)}»: {message}"
                 told, last = piece.line, message
                 break
-
-
-def around(text: str, found: re.Match[str]) -> str:
-    """The place of a text where something was found, with its neighbours."""
-    return text[max(0, found.start() - 12) : found.end() + 12].strip()
 
 
 def formulas(source: Source) -> Iterator[Fault]:
@@ -166,7 +200,7 @@ def unbalanced(tex: str) -> str:
         return "a Cyrillic letter outside of \\text{…}; is it a Latin one by its looks?"
     if re.search(r"(?<!\\)%", tex):
         return "a bare % hides the rest; write \\%"
-    return "" if tex.strip() else "it is empty"
+    return ""
 
 
 def spelt(opened: str) -> str:
@@ -195,42 +229,81 @@ def headings(source: Source) -> Iterator[Fault]:
     """A page has one title; every heading has a label of its own and stands outside of directives."""
     for number, heading in enumerate(source.headings):
         if heading.outer is not None:
-            yield heading.line, f"a heading inside {title(heading.outer)}; is its fence closed? use **bold** inside"
+            yield heading.line, f"a heading inside {heading.outer.title}; is its fence closed? use **bold** inside"
         elif heading.level == 1 and number:
             yield heading.line, "a second title on the page; write ## for a section"
         elif heading.level > 1 and not number:
             yield heading.line, "the page begins with a section; write its title with one # first"
         elif number and heading.level > source.headings[number - 1].level + 1:
             yield heading.line, f"the heading skips a level; write {'#' * (source.headings[number - 1].level + 1)}"
+        elif heading.text.rstrip().endswith((".", ":", ",", ";")):
+            yield heading.line, f"the heading «{heading.text}» ends with a sign; take it away"
+        elif is_empty(source, number):
+            yield heading.line, f"nothing stands under the heading «{heading.text}»; write the section, or take it away"
         elif not heading.label.startswith("sec-"):
             yield heading.line, f"the heading «{heading.text}» has no label; put (sec-…)= on the line above it"
         elif not heading.text.strip():
             yield heading.line, "an empty heading; write its words after the #"
 
 
+def is_empty(source: Source, number: int) -> bool:
+    """Tell whether a section has neither text nor a section inside."""
+    heading, following = source.headings[number], source.headings[number + 1 :]
+    if following and (heading.level == 1 or following[0].level > heading.level):
+        return False
+    end = following[0].line - 1 if following else len(source.lines)
+    return not any(line.strip() and not TARGET.fullmatch(line.strip()) for line in source.lines[heading.line : end])
+
+
 def directives(source: Source) -> Iterator[Fault]:
     """Directives without content or without the label by which they are referred to."""
     for block in source.blocks:
-        kind = block.name.removeprefix("prf:")
-        if block.name.startswith("prf:") and kind in THEOREMS and not block.options.get("label"):
-            yield block.line, f"{title(block)} has no label; write :label: under its first line"
+        if not block.name and (found := NAMELESS.match(block.argument)):
+            yield block.line, f"a directive without its braces; write {{{found[1]}}}"
+        elif block.options and block.content.startswith(":"):
+            yield block.line, f"the options of {block.title} run into its content; put an empty line under them"
+        elif block.name in TITLED and not block.argument:
+            yield block.line, f"{block.title} has no title; write it behind the braces"
+        elif block.name == "admonition" and not set(block.options.get("class", "").split()) <= CLASSES:
+            classes = ", ".join(sorted(CLASSES - {"dropdown"}))
+            yield block.line, f"no box is «{block.options['class']}»; write one of {classes} after :class:"
+        elif block.name == "quiz" and not any(within(block, one) for one in source.blocks if one.name == "exercise"):
+            yield block.line, f"the field {block.argument} outside of an exercise; move it into one"
         elif block.name and not block.content.strip() and block.name not in EMPTY_IS_FINE:
-            yield block.line, f"{title(block)} has no content; write it between the fences"
+            yield block.line, f"{block.title} has no content; write it between the fences"
         elif block.name == "admonition" and "dropdown" in block.options.get("class", ""):
             yield block.line, "an admonition does not fold here; use {dropdown}"
         elif block.name in {"chart", "figure", "image"}:
             yield from described(block)
 
 
+def theorems(source: Source) -> Iterator[Fault]:
+    """Theorems have title and label, a proof has a theorem."""
+    last = ""
+    for block in [block for block in source.blocks if block.name.startswith("prf:")]:
+        kind = block.name.removeprefix("prf:")
+        labels = [label for label, line in source.labels if block.line - 2 <= line <= block.line]
+        prefixes = ", ".join(f"{prefix}-…" for prefix in LABELS)
+        if kind in THEOREMS and not block.options.get("label"):
+            yield block.line, f"{block.title} has no label; write :label: under its first line"
+        elif kind in THEOREMS and not block.argument:
+            yield block.line, f"{block.title} has no title; write it behind the braces"
+        elif kind in THEOREMS and not any(label.partition("-")[0] in LABELS for label in labels):
+            yield block.line, f"the label {block.label} does not tell what it labels; write one of {prefixes}"
+        elif kind == "proof" and last not in PROVED:
+            yield block.line, "a proof without a theorem above it; write {prf:theorem} before it"
+        last = block.name
+
+
 def described(block: Block) -> Iterator[Fault]:
     """A picture says its conclusion in words, has a caption, and a label."""
     alt = block.options.get("alt", "")
     if len(alt) < SHORT_ALT or not CYRILLIC.search(alt):
-        yield block.line, f"{title(block)} with the description «{alt}»; say its conclusion in Russian after :alt:"
+        yield block.line, f"{block.title} with the description «{alt}»; say its conclusion in Russian after :alt:"
     elif block.name != "image" and not block.content.strip():
-        yield block.line, f"{title(block)} has no caption; write its conclusion as the content"
+        yield block.line, f"{block.title} has no caption; write its conclusion as the content"
     elif not block.label:
-        yield block.line, f"{title(block)} has no label; write :name: fig-… under its first line"
+        yield block.line, f"{block.title} has no label; write :name: fig-… under its first line"
     elif block.name == "chart" and not block.argument.startswith("fig-"):
         yield block.line, f"the chart {block.argument}; begin its name with fig-"
 
@@ -247,70 +320,21 @@ def pictures(source: Source) -> Iterator[Fault]:
             yield piece.line, "a link without an address; write [words](address)"
 
 
-def cell_code(cell: Block) -> str:
-    """The Python of a cell; a line of a magic counts as nothing."""
-    return "\n".join(re.sub(r"^(\s*)[%!].*", r"\1pass", line) for line in cell.content.splitlines())
-
-
-def cells(source: Source) -> Iterator[Fault]:
-    """Cells that are not executed, or whose options are misspelt."""
-    for cell in source.cells:
-        if cell.outer is not None:
-            yield cell.line, f"a cell inside {title(cell.outer)} is not executed; put it on the level of the page"
-        for option in cell.options:
-            if option not in CELL_OPTIONS:
-                yield cell.line, f"a cell has no option :{option}:; write :tags:"
-        for tag in re.findall(r"[\w-]+", cell.options.get("tags", "")):
-            if tag not in TAGS:
-                close = (get_close_matches(tag, TAGS, 1, 0) or TAGS)[0]
-                yield cell.line, f"a cell has no tag «{tag}»; write {close}, or one of {', '.join(TAGS)}"
-        for number, line in enumerate(cell.content.splitlines()):
-            if re.match(r"\s*!", line):
-                yield cell.content_line + number, "a cell calls a program of this machine; compute in Python"
-            elif re.match(r"\s*%%?(?:time|timeit|prun)\b", line):
-                yield cell.content_line + number, "a cell measures time; no two builds would agree: record it once"
-        if not cell.content.strip():
-            yield cell.line, "an empty cell; take it away"
-
-
-def calls(cell: Block, name: str) -> Iterator[ast.Call]:
-    """Calls of a function in a cell whose first argument is a text."""
-    for node in ast.walk(ast.parse(cell_code(cell))):
-        called = isinstance(node, ast.Call) and getattr(node.func, "id", "") == name and bool(node.args)
-        if called and isinstance(node, ast.Call) and isinstance(node.args[0], ast.Constant):
-            yield node
-
-
-def text_of(call: ast.Call) -> str:
-    """The first argument of a call."""
-    first = call.args[0]
-    return str(first.value) if isinstance(first, ast.Constant) else ""
-
-
-def glued(source: Source) -> Iterator[Fault]:
-    """Charts are glued in a cell that does not show them, shown once, and numbers are used."""
-    shown = [block.argument for block in source.blocks if block.name == "chart"]
-    known: dict[str, int] = {}
-    for cell in source.cells:
-        hidden = {"remove-output", "remove-cell"} & set(re.findall(r"[\w-]+", cell.options.get("tags", "")))
-        misspelt = set(re.findall(r"[\w-]+", cell.options.get("tags", ""))) - set(TAGS)
-        for call in calls(cell, "glue"):
-            name, line = text_of(call), cell.content_line + call.lineno - 1
-            if name in known:
-                yield line, f"«{name}» is glued again, first in line {known[name]}; give it another name"
-            known.setdefault(name, line)
-            silent = any(keyword.arg == "display" for keyword in call.keywords)
-            if name.startswith("fig-") and not hidden and not misspelt and not silent:
-                yield (
-                    cell.line,
-                    f"the cell shows {name} a second time; write :tags: [remove-output] under its first line",
-                )
-            if name.startswith("fig-") and name not in shown:
-                yield line, f"the chart {name} is nowhere shown; show it with {{chart}} {name}"
+def labels(source: Source) -> Iterator[Fault]:
+    """A label is written with small Latin letters, and that of a formula tells what it is."""
+    for label, line in source.labels:
+        if not LABEL.fullmatch(label):
+            yield line, f"the label «{label}»; write it with a–z, 0–9 and - alone"
+        elif "$$" in source.lines[line - 1] and not label.startswith("eq-"):
+            yield line, f"the label of a formula begins with eq-; write eq-{label}"
 
 
 def exercises(source: Source) -> Iterator[Fault]:
     """An exercise, its hint, its answer and its solution follow each other, and the solution names the exercise."""
+    nested = [block for block in source.blocks if block.name == "exercise" and block.outer is not None]
+    if nested and nested[0].outer:
+        yield nested[0].line, f"an exercise inside {nested[0].outer.title}; put it on the level of the page"
+        return
     found = [block for block in source.blocks if block.outer is None]
     places = [number for number, block in enumerate(found) if block.name == "exercise"]
     for place, following in zip(places, [*places[1:], len(found)], strict=False):
@@ -318,7 +342,7 @@ def exercises(source: Source) -> Iterator[Fault]:
     before = found[: places[0]] if places else found
     for block in before:
         if block.name in {"solution-start", "solution-end"}:
-            yield block.line, f"{title(block)} before the first exercise; move it behind its exercise"
+            yield block.line, f"{block.title} before the first exercise; move it behind its exercise"
 
 
 def whole_exercise(exercise: Block, rest: list[Block], source: Source) -> Iterator[Fault]:
@@ -336,12 +360,21 @@ def whole_exercise(exercise: Block, rest: list[Block], source: Source) -> Iterat
         return
     if exercise.options["level"] not in LEVELS or not exercise.options["minutes"].isdecimal():
         yield exercise.line, f"{label}: :level: is one of {', '.join(LEVELS)}, :minutes: a number"
+    fields = [block for block in source.blocks if block.name == "quiz" and within(block, exercise)]
+    for number, block in enumerate(fields):
+        if block.argument in [before.argument for before in fields[:number]]:
+            yield block.line, f"the field {block.argument} again; register a second check with another name"
     starts = [block for block in rest if block.name == "solution-start"]
     end = rest.index(starts[0]) if starts else len(rest)
     folds = [block.argument.split()[0] for block in rest[:end] if block.name == "dropdown" and block.argument]
     for fold in FOLDS:
         if fold not in folds:
             yield exercise.line, f"the exercise {label} has no {{dropdown}} {fold}; write it before the solution"
+    if folds == [*reversed(FOLDS)]:
+        yield exercise.line, f"the exercise {label} answers before it hints; write Подсказка before Ответ"
+    content = {block.argument: " ".join(block.content.split()).rstrip(".") for block in rest[:end]}
+    if len(answer := content.get(FOLDS[1], "")) >= TELLING and answer in content.get(FOLDS[0], ""):
+        yield exercise.line, f"the hint of {label} tells the answer «{answer}»; say only how to begin"
     if not starts:
         yield (
             exercise.line,

@@ -9,6 +9,7 @@ from IPython.display import Markdown
 from myst_nb import glue
 from torch import Tensor
 
+_PARTED = 5  # digits
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -20,7 +21,7 @@ def written(value: float | Tensor, digits: int = 3) -> str:
         digits: significant digits of a non-integer, at least 1.
 
     Returns:
-        ``0,974`` · ``−3,20`` · ``4,86·10⁸`` · ``10⁻³⁰`` · ``∞`` · ``nan``.
+        ``0,974`` · ``−3,20`` · ``65 504`` · ``4,86·10⁸`` · ``10⁻³⁰`` · ``∞`` · ``nan``.
 
     Raises:
         ValueError: ``digits`` is not positive.
@@ -30,7 +31,7 @@ def written(value: float | Tensor, digits: int = 3) -> str:
     if isinstance(value, Tensor):
         value = value.item()
     if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u00a0").replace("-", "−")
+        return _russian(str(value))
     value = float(value)
     if math.isnan(value):
         return "nan"
@@ -46,12 +47,20 @@ def written(value: float | Tensor, digits: int = 3) -> str:
         scale = "10" + str(power).translate(_SUPERSCRIPTS)
         unit = float(mantissa) in (1.0, -1.0) and digits == 1
         text = (mantissa.removesuffix("1") + scale) if unit else f"{mantissa}·{scale}"
-    return text.replace(".", ",").replace("-", "−")
+    return _russian(text)
+
+
+def _russian(number: str) -> str:
+    """Give a number its comma and its minus; thin spaces part thousands from five digits on."""
+    whole, point, rest = number.partition(".")
+    if whole.lstrip("-").isdecimal() and len(whole.lstrip("-")) >= _PARTED:
+        whole = f"{int(whole):,}".replace(",", "\u202f")
+    return f"{whole}{',' * len(point)}{rest}".replace("-", "−")
 
 
 def decimal(value: float, places: int = 1) -> str:
     """Write ``value`` with a fixed number of ``places`` after the comma; what rounds to zero has no sign."""
-    return f"{round(float(value), places) + 0.0:.{places}f}".replace(".", ",").replace("-", "−")
+    return _russian(f"{round(float(value), places) + 0.0:.{places}f}")
 
 
 def say(name: str, value: float | Tensor | str, digits: int = 3) -> None:

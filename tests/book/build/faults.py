@@ -106,7 +106,12 @@ MARKUP = {
     "brace-extra": Fault("$$\na}=1\n$$\n", "$$", "} closes nothing"),
     "left": Fault("$$\n\\left(a+b)=1\n$$\n", "$$", "write \\right"),
     "begin": Fault("$$\n\\begin{aligned}a&=b\n$$\n", "$$", "\\end{aligned}"),
-    "unknown-macro": Fault("Пусть\n$\\nosuchmacro x$.", "Пусть", "Undefined control sequence \\nosuchmacro"),
+    "unknown-macro": Fault("Пусть\n$\\nosuchmacro x$.", "$\\nosuch", "Undefined control sequence \\nosuchmacro"),
+    "macro-display": Fault("$$\na\n=\\nosuchmacro\n$$\n", "=\\nosuch", "formula a =\\nosuchmacro: Undefined"),
+    "macro-row": Fault("| a | b |\n|---|---|\n| 1 | 2 |\n| $\\nosuch$ | 2 |\n", "| $\\nosuch", "use a macro of LaTeX"),
+    "macro-inside": Fault(
+        ":::{admonition} Опыт\nПервая строка,\nвторая $\\nosuch$.\n:::\n", "вторая", "use a macro of LaTeX"
+    ),
     "cyrillic-formula": Fault("Пусть $с=1$.", "Пусть", "Cyrillic letter"),
     "percent": Fault("Это $5%$ веса.", "Это", "write \\%"),
     "emphasis": Fault("Это **важно.", "Это", "emphasis that does not close"),
@@ -123,8 +128,51 @@ MARKUP = {
     "todo-percent": Fault("Текст.\n\n% FIXME число\n", "% FIXME", "«FIXME»"),
     "html": Fault('<img src="https://example.org/a.png" alt="Кривая растёт от 1 до 4.">\n', "<img", "raw HTML"),
     "image-outside": Fault("![Кривая растёт от одного до двух](https://example.org/a.png)\n", "![", "from outside"),
-    "unknown-directive": Fault(":::{prf:theorm} О нуле\nНоль.\n:::\n", ":::", "theorm"),
-    "unknown-role": Fault("На {nmref}`fig-x`.", "На", "nmref"),
+    "unknown-directive": Fault(":::{prf:theorm} О нуле\nНоль.\n:::\n", ":::", "write prf:theorem"),
+    "unknown-role": Fault("Первая строка,\nвторая {numreff}`fig-x`.", "вторая", "write numref"),
+    "no-braces": Fault(":::admonition Опыт\nДа.\n:::\n", ":::", "without its braces; write {admonition}"),
+    "spaced-braces": Fault(":::{ admonition } Да\nДа.\n:::\n", ":::", "without its braces; write {admonition}"),
+    "rst": Fault(".. note::\n\n   Да.\n", "..", "markup of reStructuredText"),
+    "rst-role": Fault("На :ref:`sec-x` смотрите.", "На", "markup of reStructuredText"),
+    "heading-space": Fault("##Раздел\n", "##Раздел", "a heading without its space"),
+    "address": Fault("Смотрите https://example.org здесь.", "Смотрите", "an address that is no link"),
+    "footnote": Fault("Слово[^a].", "Слово", "a footnote without its text"),
+    "mark": Fault("Текст.", "---", "save the page as UTF-8 without BOM", header="\ufeff" + KERNEL, executed=True),
+    "formula-label": Fault("$$\na=b \\label{eq-a}\n$$\n", "$$", "write (eq-…) after the closing $$"),
+    "formula-tag": Fault("$$\na=b \\tag{1}\n$$\n", "$$", "write (eq-…) after the closing $$"),
+    "formula-reference": Fault("Из $\\eqref{eq-a}$ следует.", "Из", "write {eq}`eq-…` in the text"),
+    "formula-name": Fault("Текст.\n\n$$\na=b\n$$ (first)\n", "$$ (first", "begins with eq-; write eq-first"),
+    "formula-label-first": Fault("$$ (eq-first)\na=b\n$$\n", "$$", "an empty formula"),
+    "formula-twice": Fault(
+        "$$\na\n$$ (eq-NAME)\n\n$$\nb\n$$ (eq-NAME)\n\nКонец.",
+        "$$ (eq-NAME)\n\nКонец",
+        "the label eq-formula-twice again",
+    ),
+    "ampersand": Fault("$$\na&=b\n$$\n", "$$", "Misplaced &"),
+    "wide-table": Fault("| a |\n|---|---|\n| 1 | 2 |\n", "| a |", "a table that is not recognised"),
+}
+
+PROSE = {
+    "decimal-point": Fault("Множитель равен 0.5.", "Множитель", "a decimal point; write a comma"),
+    "decimal-formula": Fault("Множитель равен $0.5$.", "Множитель", "a decimal point; write 0{,}5"),
+    "decimal-comma": Fault("Множитель равен\n$0,5$, а интервал $(0,1)$.", "$0,5", "write 0{,}5"),
+    "exponent": Fault("Скорость равна 1e-3.", "Скорость", "a number of a program"),
+    "per-cent": Fault("Ещё 5% весов.", "Ещё", "a per cent sign without its space"),
+    "quotation": Fault('Это "важное" слово.', "Это", "write «…»"),
+    "quotation-english": Fault("Это “важное” слово.", "Это", "write «…»"),
+    "quotation-open": Fault("Это «важное слово.\n\nКонец.", "Это", "« without its pair"),
+    "quotation-closed": Fault("Это важное» слово.", "Это", "« or » without its pair"),
+    "two-hyphens": Fault("Слой -- это матрица.", "Слой", "write a dash"),
+    "hyphen-end": Fault("Слой -\nматрица.", "Слой", "write a dash"),
+    "short-dash": Fault("Слой – матрица.", "Слой", "write a dash"),
+    "close-dash": Fault("Слой —матрица.", "Слой", "a dash without its spaces"),
+    "range": Fault("За 3-5 шагов.", "За", "write 3–5"),
+    "stops": Fault("И так далее...", "И", "write …"),
+    "space": Fault("Слой , матрица.", "Слой", "a space before a sign"),
+    "twice": Fault("Это это слово слово.", "Это", "a word twice"),
+    "letter-alone": Fault("Вот c чем мы работаем.", "Вот", "a Latin letter alone"),
+    "letter-code": Fault("Функция `\u0441lip` режет.", "Функция", "Latin and Cyrillic letters in one name"),
+    "dots": Fault("Ещё шаг.\nИ еще шаг.", "И еще", "write ё"),
 }
 
 WHOLE = {
@@ -139,6 +187,25 @@ WHOLE = {
     "figure-label": Fault(
         "```{figure} _static/favicon.svg\n:alt: Кривая растёт от одного до двух.\nКривая.\n```\n", "```", "has no label"
     ),
+    "heading-stop": Fault("(sec-stop)=\n## Раздел.\n\nТекст.", "## Раздел", "ends with a sign"),
+    "empty-section": Fault("(sec-empty)=\n## Раздел\n\n(sec-full)=\n## Второй\n\nТекст.", "## Раздел", "nothing stands"),
+    "empty-end": Fault("Текст.\n\n(sec-end)=\n## Раздел\n", "## Раздел", "nothing stands under"),
+    "underlined": Fault("Раздел\n======\n\nТекст.\n", "Раздел", "a second title"),
+    "label-letters": Fault("(sec-раздел)=\n## Раздел\n\nТекст.", "(sec-р", "with a–z, 0–9 and - alone"),
+    "label-case": Fault("(sec-Case)=\n## Раздел\n\nТекст.", "(sec-C", "with a–z, 0–9 and - alone"),
+    "label-space": Fault("(sec-space) =\n## Раздел\n\nТекст.", "## Раздел", "has no label"),
+    "proof-alone": Fault(":::{prf:proof}\nЯсно. ∎\n:::\n", ":::", "a proof without a theorem"),
+    "theorem-title": Fault(THEOREM.replace(" О единице", ""), ":::", "has no title"),
+    "theorem-label": Fault(THEOREM.replace("thm-", "theorem-"), ":::", "does not tell what it labels"),
+    "options-end": Fault("::::{admonition} Да\n:class: tip\n:::{tip}\nДа.\n:::\n::::\n", "::::", "put an empty line under"),
+    "box-class": Fault(":::{admonition} Угадайте\n:class: warnign\nЧто?\n:::\n", ":::", "no box is «warnign»"),
+    "box-title": Fault(":::{admonition}\nЧто?\n:::\n", ":::", "has no title"),
+    "box-option": Fault(":::{dropdown} Да\n:colour: red\nЧто?\n:::\n", ":::", "Unknown option keys: ['colour']"),
+    "fold-title": Fault(":::{dropdown}\nЧто?\n:::\n", ":::", "has no title"),
+    "image-absent": Fault("![Кривая растёт от одного до двух](_static/favicn.svg)\n", "![", "write book/_static/favicon.svg"),
+    "link-heading": Fault("Смотрите\n[раздел](#sec-absent-at-all).", "[раздел]", "correct the name"),
+    "link-page": Fault("Смотрите [страницу](indexx.md).", "Смотрите", "indexx.md"),
+    "include": Fault("```{include} absent.md\n```\n", "```", "file not found"),
     "admonition-fold": Fault("```{admonition} Да\n:class: dropdown\nНет.\n```\n", "```", "use {dropdown}"),
     "no-header": Fault(cell("1 + 1"), "```", "without the header of notebooks", header=""),
     "bad-header": Fault("Текст.", "kernel: [", "the header is no YAML", executed=True, header="---\njupytext: x\nkernel: [\n---\n"),
@@ -146,14 +213,32 @@ WHOLE = {
     "undefined": Fault("Смотрите {ref}`sec-absent`.", "Смотрите", "sec-absent"),
     "undefined-number": Fault("На {numref}`рис. {number} <fig-absent>`.", "На", "fig-absent"),
     "undefined-theorem": Fault("По {prf:ref}`thm-absent`.", "По", "thm-absent"),
-    "undefined-work": Fault("Смотрите {cite}`nobody1900`.", "Смотрите", "nobody1900"),
-    "undefined-term": Fault("Это {term}`небывальщина`.", "Это", "небывальщина"),
+    "undefined-work": Fault("Смотрите\n{cite}`unused200`.", "{cite}", "write unused2000"),
+    "undefined-term": Fault("Это\n{term}`градеент`.", "{term}", "write градиент"),
     "undefined-formula": Fault("В {eq}`eq-absent`.", "В", "eq-absent"),
     "two-theorems": Fault(THEOREM + "\n" + THEOREM.replace("О единице", "О двойке"), ":::{prf:theorem} О двойке", "again"),
     "two-headings": Fault("(sec-NAME)=\n## Раздел\n\nТекст.", "(sec-NAME)=\n## Раздел", "the label sec-two-headings again"),
 }  # fmt: skip
 
-EXERCISES = {
+EXERCISES = {  # their names begin with sum-: such a page gets the checks above
+    "sum-folded": Fault(
+        "::::::{dropdown} Задача\n" + EXERCISE.replace(":::{dropdown} Подсказка", "::::::\n\n:::{dropdown} Подсказка"),
+        "::::{exercise}",
+        "an exercise inside {dropdown}",
+    ),
+    "sum-field": Fault(
+        EXERCISE.replace("будет?\n:::", "будет?\n:::\n\n:::{quiz} NAME\nА теперь?\n:::"), ":::{quiz} NAME\nА", "again"
+    ),
+    "sum-minutes": Fault(EXERCISE.replace(":minutes: 5", ":minutes: пять"), "::::{exercise}", ":minutes: a number"),
+    "sum-order": Fault(
+        EXERCISE.replace("Подсказка", "Потом").replace("Ответ", "Подсказка").replace("Потом", "Ответ"),
+        "::::{exercise}",
+        "answers before it hints",
+    ),
+    "sum-telling": Fault(
+        EXERCISE.replace("Начните с единицы", "Будет Два"), "::::{exercise}", "tells the answer «Два»"
+    ),
+    "sum-alone": Fault(":::{quiz} NAME\nСколько?\n:::\n", ":::", "outside of an exercise"),
     "sum-level": Fault(EXERCISE.replace(":level: устно\n", ""), "::::{exercise}", "give :level:"),
     "sum-two": Fault(
         EXERCISE + "\n" + EXERCISE.replace("Сумма", "Ещё"), "::::{exercise} Ещё", "the label ex-sum-two again"
@@ -187,7 +272,7 @@ CELLS = {
     ),
     "dies": Fault(cell("import os\nos._exit(1)"), "import os", "the kernel died"),
     "clock": Fault(cell("import time\nprint(time.time())"), "import time", "reads the clock (time.time)"),
-    "date": Fault(cell("from datetime import datetime\nprint(datetime.now().year)"), "from datetime", "reads the clock"),
+    "date": Fault(cell("from datetime import datetime\nprint(datetime.now().year)"), "print(", "reads the clock"),
     "chance": Fault(cell("import random\nprint(random.random())"), "import random", "global random state of random"),
     "uuid": Fault(cell("import uuid\nprint(uuid.uuid4())"), "import uuid", "uuid.uuid4"),
     "numpy-chance": Fault(cell("import numpy as np\nnp.random.rand(2).sum()"), "import numpy", "state of numpy"),
@@ -201,6 +286,30 @@ CELLS = {
     "shell": Fault(cell("!ls"), "!ls", "calls a program"),
     "large": Fault(cell("print('ноль ' * 1_000_000)"), "print", "MB"),
     "path": Fault(cell("import sys\nprint(sys.prefix)"), "import sys", "shows the path"),
+    "tag-text": Fault(cell("1 + 1").replace("ipython3\n", 'ipython3\n:tags: "hide-input"\n'), "```", "write :tags: [hide-input]"),
+    "tag-bare": Fault(cell("1 + 1").replace("ipython3\n", "ipython3\n:tags: hide-input\n"), "```", "write :tags: [hide-input]"),
+    "tag-header": Fault(cell("---\ntags: [hide-input]\n---\n1 + 1"), "```", "write :tags: [hide-input]"),
+    "kernel": Fault(cell("1 + 1"), "name: ir", "write name: python3", header=KERNEL.replace("name: python3", "name: ir")),
+    "endless-cell": Fault("```{code-cell} ipython3\nx = 1\n\n(sec-more)=\n## Дальше\n", "```", "does not close"),
+    "space-code": Fault(cell("x\u00a0= 1"), "x\u00a0", "the cell is no Python"),
+    "name": Fault(cell("x = 1\n\u0441 = 1"), "\u0441 =", "has a Cyrillic letter"),
+    "install": Fault(cell("%pip install numpy"), "%pip", "calls a program"),
+    "import": Fault(cell("from gradflow.book import Chrat"), "from gradflow", "cannot import name 'Chrat'"),
+    "machine": Fault(cell("import os\nprint(os.cpu_count())"), "import os", "asks what only this machine knows"),
+    "progress": Fault(cell("print('10 %\\r20 %')"), "print", "writes over itself"),
+    "wide": Fault(cell("print('сигнал ' * 40)"), "print", "write shorter lines"),
+    "long": Fault(cell("for step in range(99):\n    print(step)"), "for step", "show the first few"),
+    "question": Fault(cell("input('Да?')"), "input", "StdinNotImplementedError"),
+    "drawing": Fault(cell("import matplotlib.pyplot as plt\nplt.plot([1, 2]);"), "import mat", "a picture without description"),
+    "chart-bare": Fault(cell("from gradflow.book import Chart\nchart = Chart()\nchart"), "from gradflow", "show it with {chart}"),
+    "unsaid": Fault(cell("from gradflow.book import say\nsay('NAME-x', 0.5, 2)"), "say(", "no sentence says «unsaid-x»"),
+    "unsaid-many": Fault(
+        cell("from gradflow.book import say\nfor k in 'ab':\n    say(f'NAME-{k}', 1)"), "    say(", "no sentence says «unsaid-many-*»"
+    ),
+    "said-twice": Fault(
+        cell("from gradflow.book import say\nsay('NAME-x', 1)\nsay('NAME-x', 2)") + "\nЭто {glue:text}`NAME-x`.",
+        "say('said-twice-x', 2)", "is glued again",
+    ),
     "tag": Fault(cell("1 + 1", "hide-inpt"), "```", "write hide-input"),
     "option": Fault(cell("1 + 1").replace("ipython3\n", "ipython3\n:tag: [hide-input]\n"), "```", "no option :tag:"),
     "glued-nothing": Fault(
@@ -223,4 +332,4 @@ CELLS = {
 for fault in CELLS.values():
     fault.text = fault.text.replace("[3, NAME]", "[3, 4]")
 
-PAGES = {**MARKUP, **WHOLE, **EXERCISES, **CELLS}
+PAGES = {**MARKUP, **PROSE, **WHOLE, **EXERCISES, **CELLS}

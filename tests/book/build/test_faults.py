@@ -19,6 +19,7 @@ BROKEN_WORK = """@article{broken,
   author = {Кто-то}
 }
 """
+INDEX = "(sec-index)=\n# Начало\n\nБез ошибок.\n\n:::{glossary}\nградиент\n  Вектор производных.\n:::\n"
 OTHERS = {
     "_toc.yml": ("- file: book/nowhere", "there is no file book/nowhere.md"),
     "book/orphan.md": ("# Забытая", "is not in _toc.yml"),
@@ -38,7 +39,7 @@ def name_of_file(name: str) -> str:
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A book of which every page but the first has one fault."""
     pages = {name_of_file(name): fault.page(name) for name, fault in PAGES.items()}
-    index = KERNEL + "(sec-index)=\n# Начало\n\nБез ошибок.\n"
+    index = KERNEL + INDEX
     folder = small_book(tmp_path_factory.mktemp("faults"), **{"index": index, **pages})
     for name in PAGES:
         if name.startswith("sum-"):

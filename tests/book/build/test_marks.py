@@ -7,6 +7,11 @@ import pytest
 
 from bookmaker import SAMPLE, build, small_book
 
+SIDES = """
+На правой половине {numref}`рис. {number} <fig-sample>` виден спад. Умножим матрицу справа налево.
+
+Умножим матрицу слева.
+"""
 TABLE = """
 | задача | что сделать с градиентом | сколько это стоит | когда помогает |
 |---|---|---|---|
@@ -18,7 +23,7 @@ TABLE = """
 def article(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The HTML of a page with a table of words and an English term."""
     page = SAMPLE.replace("Левая кривая растёт, правая падает.", "Слева рост (exponential growth), справа — спад.")
-    folder = small_book(tmp_path_factory.mktemp("marks"), page + TABLE)
+    folder = small_book(tmp_path_factory.mktemp("marks"), page + SIDES + TABLE)
     passed, log = build(folder)
     assert passed, log
     return Path(folder, "_build/html/book/page.html").read_text(encoding="utf-8")
@@ -27,6 +32,12 @@ def article(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_caption_says_where_the_panels_stand_on_a_phone(article: str) -> None:
     assert '<span class="side" data-narrow="Сверху">Слева</span>' in article
     assert '<span class="side" data-narrow="снизу">справа</span>' in article
+
+
+def test_text_that_speaks_of_a_figure_says_so_too(article: str) -> None:
+    assert 'На <span class="side" data-narrow="нижней половине">правой половине</span> <a' in article
+    assert "матрицу справа налево" in article
+    assert "Умножим матрицу слева." in article
 
 
 def test_english_term_is_english(article: str) -> None:

@@ -58,3 +58,31 @@ def test_fault_is_found_in_its_line(tmp_path: Path, html: str, message: str) -> 
     assert found
     assert "page.html:7: " in found[0]
     assert message in found[0]
+
+
+SOURCE = "# GRU\n\nФормула $\\frac12$ и код.\n\n![Красная кривая растёт](a.png)\n\nПервый.\n\nПервый.\n"
+
+
+@pytest.mark.parametrize(
+    ("html", "line"),
+    [
+        ("<p>Первый.</p><pre>at 0x7f3a5c0b1d90</pre>", 1),
+        ('<p>Формула</p><svg viewBox="0 0 1 1"></svg>', 3),
+        ('<svg viewBox="0 0 1 1"></svg><img src="a.png" alt="Красная кривая растёт">', 5),
+        ('<a href="a.png">туда</a>', 5),
+    ],
+)
+def test_fault_is_told_at_the_line_of_its_source(tmp_path: Path, html: str, line: int) -> None:
+    source = tmp_path / "page.md"
+    source.write_text(SOURCE, encoding="utf-8")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "page.html").write_text(f"<article><h1>GRU</h1>{html}</article>", encoding="utf-8")
+    found = [str(finding) for finding in check(site, [], tmp_path)]
+    assert found
+    assert found[0].startswith(f"{source}:{line}: ")
+
+
+def test_fault_without_a_source_is_told_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "search.html").write_text('<a href="absent.html">туда</a>', encoding="utf-8")
+    assert [finding.file.name for finding in check(tmp_path, [], tmp_path)] == ["search.html"]

@@ -19,7 +19,11 @@ from gradflow.book.prose import decimal, table, written
         (1e-30, 1, "10⁻³⁰"),
         (-1e-30, 1, "−10⁻³⁰"),
         (0.0, 3, "0"),
-        (12345, 3, "12\u00a0345"),
+        (1234, 3, "1234"),
+        (12345, 3, "12\u202f345"),
+        (-1234567, 3, "−1\u202f234\u202f567"),
+        (12345.6, 6, "12\u202f345,6"),
+        (1234.5, 5, "1234,5"),
         (-7, 3, "−7"),
         (math.inf, 3, "∞"),
         (-math.inf, 3, "−∞"),
@@ -32,7 +36,7 @@ def test_numbers_read_as_in_a_russian_book(value, digits, text):
 
 
 def read_back(text: str) -> float:
-    mantissa, _, power = text.partition("·10")
+    mantissa, _, power = text.replace("\u202f", "").partition("·10")
     exponent = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")) or "0"
     return float(mantissa.replace(",", ".")) * 10.0 ** int(exponent)
 
@@ -57,6 +61,8 @@ def test_a_row_of_another_length_is_refused():
         table(["a", "b"], [["x"]])
 
 
-@pytest.mark.parametrize(("value", "text"), [(-0.2, "−0,2"), (8.86, "8,9"), (-0.01, "0,0"), (-14.2, "−14,2")])
+@pytest.mark.parametrize(
+    ("value", "text"), [(-0.2, "−0,2"), (65504, "65\u202f504,0"), (8.86, "8,9"), (-0.01, "0,0"), (-14.2, "−14,2")]
+)
 def test_a_decimal_has_fixed_places_and_zero_has_no_sign(value, text):
     assert decimal(value) == text
