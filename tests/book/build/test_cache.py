@@ -20,7 +20,7 @@ PAGE = (
 from gradflow.marker import VALUE
 import os
 
-print(VALUE, os.getpid())
+print(VALUE, os.getppid())
 ```
 """
 )
