@@ -1,8 +1,9 @@
-r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in three ways: the fast before the safe.
+r"""The product :math:`J_T\cdots J_1` of :math:`J_t=\mathrm{diag}(s_t)W_t` in four ways: the fast before the safe.
 
-The two fast ways are for dense ``W``. They keep the product transposed: ``rest`` holds rows, and a factor is applied
-as ``(rest @ W_t.T) * s_t``. After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where
-digits may have been lost on one way, the next one is taken.
+The fast ways are for dense ``W``. The first multiplies neighbours in pairs, all pairs at once. The next two go from
+factor to factor and keep the product transposed: ``rest`` holds rows, and a factor is applied as
+``(rest @ W_t.T) * s_t``. After a few factors ``rest`` is divided by its norm, and the norm is remembered. Where digits
+may have been lost on one way, the next one is taken.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+# On a CPU pairs are faster where a step costs less than the call that makes it: 1.4 to 3.7 times, measured at D = 8,
+# 16, 32 and T = 200 to 4000. At T = 50 they are no faster, at D = 64 they are slower, by a third.
+_MOST_UNITS, _LEAST_STEPS = 32, 200
+_MOST_ELEMENTS = 2**27  # of factors that are held at once
 _ORTHOGONALIZE_EVERY = 28  # steps; after many more all directions would lean to one side
 
 
@@ -38,6 +43,11 @@ def scaled_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
         every = int(-math.log(_lowest(W)) / math.log(max(math.prod(sizes), 10.0)))  # their norm stays below 1 / lowest
         count = 8 * max(1, round(8 * D / T))  # so many directions usually part within the first third of the factors
         try:
+            if W.is_cuda or (slopes.ndim == 2 and D <= _MOST_UNITS and T >= _LEAST_STEPS):
+                return _tree_product(W, slopes)
+        except _DigitsLostError:
+            pass
+        try:
             if 3 * count <= D:
                 P, log_norm = _low_rank_product(W, slopes, count, every)
                 return P.clone(), log_norm.clone()  # tensors made in inference mode could not meet autograd later
@@ -58,6 +68,44 @@ def _is_dense(W: Tensor) -> bool:
     sizes = W.abs()
     weak = sizes <= 1e-6 * sizes.amax(dim=(-2, -1), keepdim=True)
     return int(weak.sum(dim=(-2, -1)).max()) < W.shape[-1] - 1
+
+
+def _tree_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+    """Neighbours in pairs, then pairs of pairs: some log2(T) batches of products instead of T products.
+
+    Every product is divided by its norm and keeps the logarithm. Where two factors of norm 1 have a product of norm
+    n, a rounding error eps of theirs becomes eps / (n √D): usually eps, much more where the directions that one of
+    them has nearly lost come back in the other. The squares of these errors are summed.
+    """
+    T, D = slopes.shape[0], slopes.shape[-1]
+    most = max(2, _MOST_ELEMENTS // (D * slopes[0].numel()))
+    slopes, W = slopes.unsqueeze(-1), W if W.ndim == 2 else W.view(T, *[1] * (slopes.ndim - 2), D, D)
+    roots = []
+    for start in range(0, T, most):
+        some = slice(start, start + most)
+        P = slopes[some] * (W if W.ndim == 2 else W[some])
+        norms = torch.linalg.vector_norm(P, dim=(-2, -1))
+        roots.append(_folded(P.div_(norms[..., None, None]), norms.double().log(), torch.zeros_like(norms)))
+    P, log_norm, square = _folded(*(torch.cat(parts) for parts in zip(*roots, strict=True)))
+    negligible = 2 * T**0.5 * torch.finfo(W.dtype).eps  # about the rounding error of T factors
+    if not float(square.max()) < (10 * negligible) ** 2 or not bool(log_norm.isfinite().all()):
+        raise _DigitsLostError
+    return P[0], log_norm[0]
+
+
+def _folded(P: Tensor, log_norms: Tensor, squares: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The product of ``(T, …, D, D)``, its logarithm and the square of its error, each as a batch of one."""
+    eps = torch.finfo(P.dtype).eps / P.shape[-1] ** 0.5
+    while len(P) > 1:
+        even = len(P) // 2 * 2
+        pairs = P[1:even:2] @ P[:even:2]
+        norms = torch.linalg.vector_norm(pairs, dim=(-2, -1))
+        sums = [v[1:even:2] + v[:even:2] for v in (log_norms, squares)]
+        # What is left over waits for the next level.
+        P = torch.cat((pairs.div_(norms[..., None, None]), P[even:]))
+        log_norms = torch.cat((sums[0] + norms.double().log(), log_norms[even:]))
+        squares = torch.cat((sums[1] + (eps / norms).square(), squares[even:]))
+    return P, log_norms, squares
 
 
 @torch.inference_mode()

@@ -68,11 +68,16 @@ def scaled_jacobian_product(W: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
     A thousand factors leave the range of ``float32``; on many processors arithmetic near its lower end is slow besides.
     So the product is divided by its norm every few factors, and the logarithms of the norms are summed.
 
-    A long product of dense factors is almost of low rank: its singular values part exponentially. Once a few random
-    vectors sent through the first factors have parted by more than the rounding error of the product, the later factors
-    multiply only the directions that these span, and fewer and fewer of them. One more random vector estimates what is
-    left out. Should that be more than rounding, the product is formed anew, whole. Where ``W`` falls into blocks, or
-    the product leaves the range of numbers between two divisions, it is formed in ``float64``, factor by factor.
+    On a GPU, and on a CPU for small networks over many steps, neighbouring factors are multiplied in pairs, then pairs
+    of pairs, each level as one batch and each product with its own logarithm. (On a CPU this was timed against the
+    other ways; on a GPU it has not been.)
+
+    Elsewhere one factor follows the other. A long product of dense factors is almost of low rank: its singular values
+    part exponentially. Once a few random vectors sent through the first factors have parted by more than the rounding
+    error of the product, the later factors multiply only the directions that these span, and fewer and fewer of them.
+    One more random vector estimates what is left out. Should that be more than rounding, the product is formed anew,
+    whole. Where ``W`` falls into blocks, or the product leaves the range of numbers between two divisions, it is formed
+    in ``float64``, factor by factor.
 
     Digits are right relative to the norm of the product. A direction that falls behind the largest one by more than
     the range of ``float64`` is lost even if it could return.

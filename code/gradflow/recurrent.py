@@ -269,6 +269,8 @@ class ParallelLSTM(_GatedCell):
         # PyTorch's LSTM is fused: one network after another is no slower than a loop over time for all of them.
         weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
         for x_n, *weights_n in zip(x.transpose(0, 1).contiguous(), *weights, strict=True):
+            if x.is_cuda:
+                weights_n = _in_one_storage(weights_n)
             results.append(torch.lstm(x_n, (zero, zero), weights_n, True, 1, 0.0, self.training, False, False)[:2])
         return results
 
@@ -408,6 +410,16 @@ def _uniform(shape: tuple[int, ...], fan_in: int, generator: Generator) -> nn.Pa
     bound = 1 / math.sqrt(fan_in)
     tensor = torch.empty(shape, device=require_generator(generator).device)
     return nn.Parameter(tensor.uniform_(-bound, bound, generator=generator))
+
+
+def _in_one_storage(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Copies that follow one another in a storage of their own, from its start: cuDNN takes weights only so.
+
+    Others it would copy in every call, with a warning.
+    """
+    whole = torch.cat([tensor.flatten() for tensor in tensors])
+    parts = whole.split([tensor.numel() for tensor in tensors])
+    return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
 
 
 def _require_sizes(nets: int, input_size: int, hidden_size: int) -> None:

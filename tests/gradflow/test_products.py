@@ -1,4 +1,4 @@
-"""The three ways to a scaled product of Jacobians: which one is taken, and that none loses what another keeps."""
+"""The four ways to a scaled product of Jacobians: which one is taken, and that none loses what another keeps."""
 
 import math
 
@@ -37,7 +37,7 @@ def relative_error(W, slopes):
 def ways(monkeypatch):
     """The ways that were tried, in order."""
     tried = []
-    for name in ("low_rank", "whole", "careful"):
+    for name in ("tree", "low_rank", "whole", "careful"):
         way = getattr(_products, f"_{name}_product")
 
         def remembered(*arguments, name=name, way=way):
@@ -48,7 +48,7 @@ def ways(monkeypatch):
     return tried
 
 
-@pytest.mark.parametrize(("D", "T"), [(32, 300), (64, 250), (64, 1000)])
+@pytest.mark.parametrize(("D", "T"), [(40, 400), (64, 250), (64, 1000)])
 @pytest.mark.parametrize("gain", [0.7, 1.0, 2.0])
 def test_a_long_product_of_dense_factors_goes_through_few_directions_and_loses_nothing(ways, D, T, gain):
     W = gain * gaussian(D, D) / D**0.5
@@ -59,6 +59,49 @@ def test_a_long_product_of_dense_factors_goes_through_few_directions_and_loses_n
     (P, log_norm), (exact, log_exact) = _products._whole_product(W, slopes, 4), exact_product(W, slopes)
     rounding = float((P.double() * math.exp(float(log_norm) - log_exact) - exact).norm())
     assert error < 3 * rounding + 1e-5
+
+
+@pytest.mark.parametrize(("D", "T"), [(2, 200), (16, 203), (32, 1000)])
+@pytest.mark.parametrize("gain", [0.7, 1.0, 2.0])
+def test_a_small_network_over_many_steps_is_multiplied_in_pairs_and_loses_nothing(ways, D, T, gain):
+    W = gain * gaussian(D, D) / D**0.5
+    slopes = tanh_slopes(W, T)
+    W, slopes = W.float(), slopes.float()
+    error = relative_error(W, slopes)
+    assert ways == ["tree"]
+    (P, log_norm), (exact, log_exact) = _products._whole_product(W, slopes, 4), exact_product(W, slopes)
+    rounding = float((P.double() * math.exp(float(log_norm) - log_exact) - exact).norm())
+    assert error < 10 * rounding + 1e-5
+
+
+@pytest.mark.parametrize("T", [1, 2, 3, 7, 64, 100])
+@pytest.mark.parametrize("per_step", [False, True])
+def test_pairs_of_a_batch_are_right_for_every_number_of_factors(monkeypatch, T, per_step):
+    """As on a GPU, in pieces of five factors, in float64 to the last digits."""
+    monkeypatch.setattr(_products, "_MOST_ELEMENTS", 5 * 2 * 9 * 9)
+    W = gaussian(T, 9, 9) if per_step else gaussian(9, 9)
+    slopes = gaussian(T, 2, 9, seed=1).sigmoid()
+    P, log_norm = _products._tree_product(W, slopes)
+    assert P.shape == (2, 9, 9) and log_norm.shape == (2,) and log_norm.dtype == torch.float64
+    for b in range(2):
+        exact, log_exact = exact_product(W, slopes[:, b])
+        torch.testing.assert_close(P[b], exact, rtol=0, atol=1e-11)
+        assert float(log_norm[b]) == pytest.approx(log_exact, abs=1e-11)
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize(
+    ("coupling", "lag"), [(0.0, 0.9), (0.0, 0.5), (1e-9, 0.9), (1e-5, 0.9), (1e-3, 0.9), (0.1, 0.98)]
+)
+def test_pairs_are_right_or_know_that_they_lost_digits(coupling, lag, early):
+    W, slopes = twins(1000, coupling, lag, early)
+    exact, log_exact = exact_product(W, slopes)
+    try:
+        P, log_norm = _products._tree_product(W, slopes)
+    except _products._DigitsLostError:
+        assert coupling < 1e-3  # one block has fallen behind so far that only its own rounding errors come back
+    else:
+        assert float((P.double() * math.exp(float(log_norm) - log_exact) - exact).norm()) < 2e-4
 
 
 def test_sequences_of_a_batch_keep_their_own_products(ways):
@@ -73,7 +116,7 @@ def test_sequences_of_a_batch_keep_their_own_products(ways):
 
 
 def test_one_matrix_per_step_goes_through_few_directions_too(ways):
-    W, slopes = gaussian(400, 32, 32).float() / 32**0.5, gaussian(400, 32, seed=1).sigmoid().float()
+    W, slopes = gaussian(400, 40, 40).float() / 40**0.5, gaussian(400, 40, seed=1).sigmoid().float()
     assert relative_error(W, slopes) < 1e-4
     assert ways == ["low_rank"]
 

@@ -11,6 +11,7 @@ from gradflow.recurrent import (
     ParallelLSTM,
     ParallelRNN,
     SequenceModel,
+    _in_one_storage,
     driven_run,
     join,
     maxmin,
@@ -216,3 +217,22 @@ def test_a_run_in_two_pieces_with_the_state_carried_over_is_one_run(activation):
     torch.testing.assert_close(torch.cat([first, cell(x[3:], first[-1])]), whole, rtol=1e-12, atol=1e-12)
     with pytest.raises(ValueError, match="^h0:"):
         cell(x, first[0, :, :1])
+
+
+def test_weights_for_cudnn_follow_one_another_in_their_own_storage_and_pass_gradients_on():
+    """The condition under which cuDNN neither copies nor warns; the warning itself needs a GPU."""
+    lstm = ParallelLSTM(3, 2, 4, generator=torch.Generator().manual_seed(0))
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    of_the_second = [getattr(lstm, name)[1] for name in names]
+    copies = _in_one_storage(of_the_second)
+    offset = 0
+    for copy, weight in zip(copies, of_the_second, strict=True):
+        assert torch.equal(copy, weight) and copy.is_contiguous()
+        assert copy.untyped_storage().data_ptr() == copies[0].untyped_storage().data_ptr()
+        assert copy.storage_offset() == offset
+        offset += copy.numel()
+    assert copies[0].untyped_storage().nbytes() == 4 * offset
+    sum((k + 1) * copy.sum() for k, copy in enumerate(copies)).backward()
+    for k, name in enumerate(names):
+        gradient = getattr(lstm, name).grad
+        assert torch.equal(gradient[1], torch.full_like(gradient[1], k + 1)) and gradient[[0, 2]].count_nonzero() == 0
