@@ -12,9 +12,8 @@ from myst_nb.ext.glue.directives import PasteFigureDirective
 from sphinx.application import Sphinx
 
 WRAPPER = '<div class="gradflow-chart"'
-BLANK = re.compile(
-    r'<path (id="[^"]*-\d+" transform="[^"]*")/>'
-)  # the glyph of a space has no shape, and SVG wants one
+SHAPE = '<path d="M0 0" '
+BLANK = re.compile(r"<path (?![^>]*\bd=)")  # a space, or a curve outside of the picture: SVG wants a shape
 
 
 class ChartDirective(PasteFigureDirective):
@@ -35,7 +34,7 @@ class ChartDirective(PasteFigureDirective):
             raise self.error(f"chart {key}: the glued object is not a gradflow.book.figures.Chart")
         for raw in charts:
             labelled = f'{WRAPPER} role="img" aria-label="{escape(alt)}"'
-            raw.children = [nodes.Text(BLANK.sub('<path d="M0 0" ', raw.astext().replace(WRAPPER, labelled, 1)))]
+            raw.children = [nodes.Text(BLANK.sub(SHAPE, raw.astext().replace(WRAPPER, labelled, 1)))]
         return result
 
 

@@ -8,6 +8,7 @@ import pytest
 from nbclient import NotebookClient
 
 from bookmaker import SAMPLE, build, small_book
+from chapter.charts import BLANK, SHAPE
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +68,8 @@ def test_notebook_runs_far_from_the_book(book: Path, tmp_path: Path) -> None:
             cell.outputs = []
     NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert results(notebook) == shown == ["Chart(2)", "2.0"]
+
+
+def test_every_path_of_a_chart_has_a_shape() -> None:
+    glyph, curve = '<path id="a-DejaVuSans-3" transform="scale(1)"/>', '<path id="b" d="M1 1" style="d=1"/>'
+    assert BLANK.sub(SHAPE, glyph + curve) == glyph.replace("<path ", '<path d="M0 0" ') + curve
