@@ -14,6 +14,7 @@ MODULES = [
     "exercises",
     "exercise_tables",
     "faults",
+    "feedback",
     "formulas",
     "light_pages",
     "panel_sides",

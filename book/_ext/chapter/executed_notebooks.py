@@ -1,16 +1,24 @@
-"""The executed notebook of each page in the theme's download menu."""
+"""The executed notebook of each page in the theme's download menu, in plain Markdown; its first cell installs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from docutils import nodes
 from myst_nb.sphinx_ext import OUTPUT_FOLDER
+from nbformat.v4 import new_code_cell
 from sphinx.application import Sphinx
 
 from chapter.execution import PAGES
+from chapter.first_cell import first_cell
+from chapter.notebook_markdown import glued_values, page_markdown
+from chapter.student_notebooks import numbers_of, resolver
+from gradflow.book.gluing import PREFIX
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+SUFFIX = "-page"  # the sheet to fill in bears the plain name
+_GLUE = re.compile(r"^from myst_nb import glue$", re.MULTILINE)
 
 
 def join_streams(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
@@ -38,15 +46,34 @@ def offer_notebook(
     cache = source.cache(app)
     _, notebook = cache.merge_match_into_notebook(nbformat.read(executed, as_version=4))
     notebook.metadata = nbformat.NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
-    for number, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"cell-{number}"  # random otherwise
-        cell.metadata.pop("execution", None)  # times
-        if cell.cell_type == "code":
-            cell.outputs = join_streams(cell.outputs)
-    target = Path(app.outdir, "_sources", f"{page}.ipynb")
+    make_plain(notebook, app)
+    target = Path(app.outdir, "_sources", f"{page}{SUFFIX}.ipynb")
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
-    context["ipynb_source"] = f"{page}.ipynb"
+    context["ipynb_source"] = f"{page}{SUFFIX}.ipynb"
+
+
+def make_plain(notebook: nbformat.NotebookNode, app: Sphinx) -> None:
+    """Let the notebook be read and run without the book: no MyST, no ``myst_nb``, no outputs for the book alone."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    glued = glued_values([output for cell in code for output in cell.outputs])
+    resolve, numbers = resolver(app.env), numbers_of(app.env)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times
+        if cell.cell_type == "markdown":
+            cell.source = page_markdown(cell.source, resolve, numbers, glued)
+        elif cell.cell_type == "code":
+            cell.source = _GLUE.sub("from gradflow.book import glue", cell.source)
+            cell.outputs = [output for output in join_streams(cell.outputs) if not _is_for_the_book(output)]
+    notebook.cells = [new_code_cell(first_cell()), *(cell for cell in notebook.cells if cell.source.strip())]
+    for number, cell in enumerate(notebook.cells, start=1):
+        cell.id = f"cell-{number}"  # random otherwise
+
+
+def _is_for_the_book(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is a glued value that no notebook shows."""
+    forms = output.get("data", {})
+    return bool(forms) and all(form.startswith(PREFIX) for form in forms)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from chapter.answer_fields import quiz
+from chapter.feedback import exercise_links
 from chapter.student_notebooks import notebook_link
 from gradflow.exercises._registry import find
 from gradflow.exercises._source import russian_minutes
@@ -71,6 +72,8 @@ class ExerciseDirective(SphinxDirective):
         handed += self._inline(self.options["hand-in"])
         fields = [child for child in body.children if next(child.findall(quiz), None)]
         body.insert(body.index(fields[0]) if fields else len(body), handed)
+        line = self.get_source_info()[1] - 1  # myst-nb gives the one after the fence
+        body += exercise_links(self.env.docname, name, title.astext(), line)
         node += [title, meta, body]
         return [node]
 

@@ -11,7 +11,8 @@ if importlib.util.find_spec("gradflow") is None:
     print("Ставим пакет gradflow, это займёт минуту…")
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "git+{url}"], check=False)
     if done.returncode:
-        raise SystemExit("Пакет gradflow не поставился. Нужны сеть, git и Python 3.11 или новее.")"""
+        raise SystemExit("Пакет gradflow не поставился. Нужны сеть, git и Python 3.11 или новее.")
+    importlib.invalidate_caches()"""
 
 _EXPLAIN = """# Запустите эту клетку первой: она проверит, есть ли здесь пакет gradflow.
 import importlib.util

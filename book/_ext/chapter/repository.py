@@ -2,6 +2,8 @@
 
 import os
 
+from sphinx.errors import ConfigError
+
 VARIABLE = "REPOSITORY_URL"
 
 
@@ -9,9 +11,9 @@ def repository_url() -> str:
     """The address without a slash at its end, or an empty string.
 
     Raises:
-        ValueError: it is no address of the web.
+        ConfigError: it is no address of the web.
     """
     url = os.environ.get(VARIABLE, "").strip().removesuffix("/").removesuffix(".git")
     if url and not url.startswith(("https://", "http://")):
-        raise ValueError(f"{VARIABLE}: expected an address that begins with https://, got {url!r}")
+        raise ConfigError(f"{VARIABLE}: expected an address that begins with https://, got {url!r}")
     return url

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import nbformat
 from docutils import nodes
@@ -100,7 +100,7 @@ def _cells(
         function = [node.name for node in ast.parse(exercise.stub).body if isinstance(node, ast.FunctionDef)][-1]
         cells += [new_code_cell(exercise.stub), _check_cell(exercise.name, function)]
     for name, question in exercise.quizzes.items():
-        cells.append(new_markdown_cell(plain_markdown(question + _options(name), resolve)))
+        cells.append(new_markdown_cell(plain_markdown(question + options_of(name), resolve)))
         cells.append(_check_cell(name, '""', "  # ответ в кавычках"))
     for cell in cells:  # so that whoever grades finds it wherever it was moved to
         cell.metadata[KEY] = {"exercise": exercise.name, **cell.metadata.get(KEY, {})}
@@ -111,7 +111,8 @@ def _check_cell(name: str, answer: str, comment: str = "") -> nbformat.NotebookN
     return new_code_cell(f'check("{name}", {answer}){comment}', metadata={KEY: {"check": name}})
 
 
-def _options(name: str) -> str:
+def options_of(name: str) -> str:
+    """The lettered options of a choice as a list, or an empty string."""
     entry = find(name)
     if not isinstance(entry, ChoiceCheck):
         return ""
@@ -122,7 +123,7 @@ def _options(name: str) -> str:
 def plain_markdown(text: str, resolve: Resolve) -> str:
     """MyST without what only the book understands: roles become text, labels of formulas go."""
     text = re.sub(r"\$\$[ \t]*\([\w-]+\)", "$$", text)
-    text = re.sub(r"^\([\w-]+\)=\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\([\w-]+\)=(?:\n|\Z)", "", text, flags=re.MULTILINE)
 
     def replace(match: re.Match[str]) -> str:
         role, words, target = match[1], match[2], match[3]
@@ -131,24 +132,34 @@ def plain_markdown(text: str, resolve: Resolve) -> str:
     return _ROLE.sub(replace, text)
 
 
+def numbers_of(env: BuildEnvironment) -> dict[str, str]:
+    """Label → number that the book prints, of every exercise, figure, theorem and formula."""
+    kinds = [numbers for page in env.toc_fignumbers.values() for numbers in page.values()]
+    found = {label: ".".join(map(str, number)) for numbers in kinds for label, number in numbers.items()}
+    formulas = env.get_domain("math").data["objects"].items()
+    return {f"equation-{label}": str(number) for label, (_, number) in formulas if number is not None} | found
+
+
 def resolver(env: BuildEnvironment) -> Resolve:
     """Numbers and titles from the finished book."""
     labels = cast(StandardDomain, env.get_domain("std")).labels
-
-    def number(label: str) -> str:
-        for kinds in env.toc_fignumbers.values():
-            for numbers in kinds.values():
-                if label in numbers:
-                    return ".".join(map(str, numbers[label]))
-        return ""
+    cited = {citation.key: citation.formatted_entry.label for citation in cast(Any, env.get_domain("cite")).citations}
+    numbers = numbers_of(env)
 
     def resolve(role: str, words: str, target: str) -> str:
+        number = numbers.get(target, "")
         if role == "numref":
-            return words.replace("{number}", number(target)) if words else f"№ {number(target)}"
+            return words.replace("{number}", number) if words else f"№ {number}"
         if role == "eq":
-            return f"({number(f'equation-{target}') or target})"
+            return f"({numbers.get(f'equation-{target}') or target})"
         if role in {"ref", "prf:ref"} and not words:
-            return f"«{labels[target][2]}»" if target in labels else target
+            title = labels[target][2] if target in labels else ""
+            return f"«{title}»" if title else f"№ {number}" if number else target
+        if role == "doc" and not words:
+            return f"«{env.titles[f'book/{target}'].astext()}»" if f"book/{target}" in env.titles else target
+        if role.startswith("cite"):
+            works = "; ".join(cited.get(key.strip(), key.strip()) for key in target.split(","))
+            return works if role == "cite:t" else f"({works})"
         return words or target
 
     return resolve

@@ -19,6 +19,7 @@ from gradflow.book.figures import (
     plot_band,
     plot_curves,
 )
+from gradflow.book.gluing import glue
 from gradflow.book.prose import decimal, say, table, written
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "decimal",
     "draw_cell_paths",
     "draw_unrolled",
+    "glue",
     "heatmap",
     "log_scale",
     "plot_band",

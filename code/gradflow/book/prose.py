@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from IPython.display import Markdown
-from myst_nb import glue
 from torch import Tensor
+
+from gradflow.book.gluing import glue
 
 _PARTED = 5  # digits
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -26,6 +26,7 @@ class Block:
     argument: str
     options: dict[str, str]
     content: str
+    is_directive: bool = False
 
 
 @dataclass
@@ -95,7 +96,7 @@ def _block(token: Token) -> Block:
     while inside and (option := _OPTION.match(inside[0])):
         options[option[1]] = option[2]
         inside.pop(0)
-    return Block(directive[1], directive[2], options, "\n".join(inside).strip("\n"))
+    return Block(directive[1], directive[2], options, "\n".join(inside).strip("\n"), is_directive=True)
 
 
 def exercises(source: str) -> list[Exercise]:

@@ -61,7 +61,7 @@ def results(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def test_notebook_runs_far_from_the_book(book: Path, tmp_path: Path) -> None:
-    notebook = nbformat.read(book / "_build" / "html" / "_sources" / "book" / "page.ipynb", as_version=4)
+    notebook = nbformat.read(book / "_build" / "html" / "_sources" / "book" / "page-page.ipynb", as_version=4)
     shown = results(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":

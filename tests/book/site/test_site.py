@@ -44,10 +44,11 @@ def test_root_leads_to_the_first_page() -> None:
 
 @pytest.mark.parametrize("page", executed_pages())
 def test_page_offers_its_executed_notebook(page: str) -> None:
-    assert f'href="../_sources/book/{page}.ipynb"' in (SITE / "book" / f"{page}.html").read_text(encoding="utf-8")
-    notebook = nbformat.read(SITE / "_sources" / "book" / f"{page}.ipynb", as_version=4)
+    assert f'href="../_sources/book/{page}-page.ipynb"' in (SITE / "book" / f"{page}.html").read_text(encoding="utf-8")
+    notebook = nbformat.read(SITE / "_sources" / "book" / f"{page}-page.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert notebook.metadata.kernelspec.name == "python3"
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert len(cells) == len(CELL.findall((ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")))
+    assert len(cells) == 1 + len(CELL.findall((ROOT / "book" / f"{page}.md").read_text(encoding="utf-8")))
     assert any(cell.outputs for cell in cells)
+    assert "gradflow" in cells[0].source and not any("myst_nb" in cell.source for cell in cells)
