@@ -17,6 +17,7 @@ MODULES = [
     "feedback",
     "formulas",
     "light_pages",
+    "moving_charts",
     "panel_sides",
     "page_faults",
     "proofs",

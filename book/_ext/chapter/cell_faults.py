@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from chapter.myst_source import Block, Source
+from chapter.myst_source import CHARTS, Block, Source
 
 Fault = tuple[int, str]
 
@@ -124,7 +124,7 @@ def glued(source: Source) -> Iterator[Fault]:
 def unused(source: Source) -> Iterator[Fault]:
     """Charts that are nowhere shown, and numbers that no sentence says."""
     shown = {piece.text.partition(":")[0] for piece in source.pieces if piece.kind.startswith("role glue:")}
-    shown |= {block.argument for block in source.blocks if block.name == "chart" or block.name.startswith("glue:")}
+    shown |= {block.argument for block in source.blocks if block.name in CHARTS or block.name.startswith("glue:")}
     for cell in source.cells:
         for call in [*calls(cell, "glue", "say"), *calls(cell, "glue", "say", put_together=True)]:
             name, line = text_of(call), cell.content_line + call.lineno - 1

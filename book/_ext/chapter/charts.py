@@ -12,6 +12,7 @@ from myst_nb.ext.glue.directives import PasteFigureDirective
 from sphinx.application import Sphinx
 
 WRAPPER = '<div class="gradflow-chart"'
+MOVING = '<script type="application/json">'
 SHAPE = '<path d="M0 0" '
 BLANK = re.compile(r"<path (?![^>]*\bd=)")  # a space, or a curve outside of the picture: SVG wants a shape
 
@@ -26,13 +27,15 @@ class ChartDirective(PasteFigureDirective):
         alt = " ".join(self.options.get("alt", "").split())
         key = self.arguments[0]
         if not alt:
-            raise self.error(f"chart {key}: give :alt:, one sentence with the conclusion of the figure")
+            raise self.error(f"{self.name} {key}: give :alt:, one sentence with the conclusion of the figure")
         self.options["name"] = key
         result = super().run()
         charts = [raw for node in result for raw in node.findall(nodes.raw) if WRAPPER in raw.astext()]
         if result and isinstance(result[0], nodes.figure) and len(charts) != 1:
-            raise self.error(f"chart {key}: the glued object is not a gradflow.book.figures.Chart")
+            raise self.error(f"{self.name} {key}: the glued object is not a gradflow.book.figures.Chart")
         for raw in charts:
+            if self.name == "chart" and MOVING in raw.astext():
+                raise self.error(f"chart {key}: the chart has controls; show it with {{moving-chart}}")
             labelled = f'{WRAPPER} role="img" aria-label="{escape(alt)}"'
             raw.children = [nodes.Text(BLANK.sub(SHAPE, raw.astext().replace(WRAPPER, labelled, 1)))]
         return result

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 OURS = "chapter"
 DRAFT = "CHAPTER_DRAFT"  # set by build_page.py: one page, built alone and quickly
 LABELS = re.compile(
-    r"^\s*(?:\(([\w-]+)\)=|:(?:label|name):\s*([\w-]+)|[`:]{3,}\{chart\}\s*([\w-]+)|\$\$ \(([\w-]+)\)"
+    r"^\s*(?:\(([\w-]+)\)=|:(?:label|name):\s*([\w-]+)|[`:]{3,}\{(?:moving-)?chart\}\s*([\w-]+)|\$\$ \(([\w-]+)\)"
     r"|@\w+\{\s*([^,\s]+))",
     re.MULTILINE,
 )

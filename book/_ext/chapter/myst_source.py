@@ -13,6 +13,7 @@ from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 from sphinx.application import Sphinx
 
+CHARTS = ("chart", "moving-chart")
 DIRECTIVE = re.compile(r"\{([^}\s]+)\}\s*(.*)")
 OPTION = re.compile(r"\s*:([\w-]+):(?:\s+(.*))?$")
 VERBATIM = {"code-cell", "code-block", "code", "math", "raw", "literalinclude", "bibliography", "image"}
@@ -49,7 +50,7 @@ class Block:
     @property
     def label(self) -> str:
         """The label that its options or its argument give it."""
-        return self.argument if self.name == "chart" else self.options.get("label", self.options.get("name", ""))
+        return self.argument if self.name in CHARTS else self.options.get("label", self.options.get("name", ""))
 
 
 @dataclass

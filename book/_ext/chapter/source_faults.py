@@ -10,7 +10,7 @@ import yaml
 from chapter import cell_faults, prose_faults
 from chapter.exercises import LEVELS
 from chapter.exercises import PREFIX as EXERCISE
-from chapter.myst_source import Block, Piece, Source
+from chapter.myst_source import CHARTS, Block, Piece, Source
 
 Fault = tuple[int, str]
 
@@ -48,7 +48,7 @@ THEOREMS = ("theorem", "lemma", "proposition", "corollary", "definition", "remar
 LABELS = ("thm", "lem", "prp", "prop", "cor", "def", "rem", "exm", "alg")
 PROVED = ("prf:theorem", "prf:lemma", "prf:proposition", "prf:corollary")
 NAMELESS = re.compile(
-    r"\{?\s*((?:admonition|chart|code-cell|dropdown|exercise|figure|math|prf:\w+|quiz|solution-\w+))\b"
+    r"\{?\s*((?:admonition|(?:moving-)?chart|code-cell|dropdown|exercise|figure|math|prf:\w+|quiz|solution-\w+))\b"
 )
 TITLED = ("admonition", "dropdown")
 CLASSES = {
@@ -67,7 +67,7 @@ CLASSES = {
 TARGET = re.compile(r"\([\w-]+\)=")
 LABEL = re.compile(r"[a-z0-9-]+")
 EMPTY_IS_FINE = {"code-cell", "solution-start", "solution-end", "exercise-index", "exercise-notebooks",
-                 "exercise-times", "bibliography", "chart", "image", "include"}  # fmt: skip
+                 "exercise-times", "bibliography", *CHARTS, "image", "include"}  # fmt: skip
 EXERCISE_OPTIONS = ("label", "level", "minutes", "hand-in")
 SHORT_ALT = 20
 FOLDS = ("Подсказка", "Ответ")
@@ -273,7 +273,7 @@ def directives(source: Source) -> Iterator[Fault]:
             yield block.line, f"{block.title} has no content; write it between the fences"
         elif block.name == "admonition" and "dropdown" in block.options.get("class", ""):
             yield block.line, "an admonition does not fold here; use {dropdown}"
-        elif block.name in {"chart", "figure", "image"}:
+        elif block.name in {*CHARTS, "figure", "image"}:
             yield from described(block)
 
 
@@ -304,7 +304,7 @@ def described(block: Block) -> Iterator[Fault]:
         yield block.line, f"{block.title} has no caption; write its conclusion as the content"
     elif not block.label:
         yield block.line, f"{block.title} has no label; write :name: fig-… under its first line"
-    elif block.name == "chart" and not block.argument.startswith("fig-"):
+    elif block.name in CHARTS and not block.argument.startswith("fig-"):
         yield block.line, f"the chart {block.argument}; begin its name with fig-"
 
 

@@ -20,6 +20,7 @@ from gradflow.book.figures import (
     plot_curves,
 )
 from gradflow.book.gluing import glue
+from gradflow.book.moving import Choice, Slider, page_normals
 from gradflow.book.prose import decimal, say, table, written
 
 __all__ = [
@@ -30,12 +31,15 @@ __all__ = [
     "PURPLE",
     "RED",
     "Chart",
+    "Choice",
+    "Slider",
     "decimal",
     "draw_cell_paths",
     "draw_unrolled",
     "glue",
     "heatmap",
     "log_scale",
+    "page_normals",
     "plot_band",
     "plot_curves",
     "plot_fan",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -18,6 +19,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogFormatterMathtext, ScalarFormatter
+
+from gradflow.book.moving import Choice, Movement, Slider
 
 BLUE, RED, GREEN = "#2f7fd6", "#d9532c", "#1f9a6d"
 PURPLE, GOLD, GRAY = "#9b62d0", "#b37f00", "#808080"
@@ -71,6 +74,7 @@ class Chart:
             raise ValueError(f"panels: expected an integer from 1 to 4, got {panels!r}")
         if titles is not None and len(titles) != panels:
             raise ValueError(f"titles: expected {panels} of them, got {len(titles)}")
+        self._movement: Movement | None = None
         matplotlib.rcParams.update(_STYLE)  # for what is drawn into the panels later, too
         width, usual_height = _PANEL_INCHES
         self.axes: list[Axes] = []
@@ -89,12 +93,23 @@ class Chart:
         """The first panel."""
         return self.axes[0]
 
+    def moves(self, formula: str, data: Any = None, **controls: Slider | Choice) -> None:
+        """Let the reader move the curves that were drawn with ``gid="curve-<name>"``.
+
+        Args:
+            formula: ``book/_static/moving_<formula>.js`` computes the curves, by name.
+            data: what the formula needs from the package, fit for JSON.
+            controls: by the names under which the formula knows them; the chart shows their ``start``.
+        """
+        self._movement = Movement(formula, controls, data)
+
     def __repr__(self) -> str:
         return f"Chart({len(self.axes)})"
 
     def _repr_html_(self) -> str:
-        panels = "".join(_inline_svg(ax) for ax in self.axes)
-        return f'<div class="gradflow-chart">{panels}</div>'
+        movement = self._movement
+        panels = "".join(_inline_svg(ax, movement is not None) for ax in self.axes)
+        return f'<div class="gradflow-chart">{panels}{movement.script() if movement else ""}</div>'
 
 
 class _CommaFormatter(ScalarFormatter):
@@ -156,7 +171,16 @@ def _shorten(svg: str) -> str:
     return re.sub(r'(?<= [xy]=")-?\d+\.\d+', short, svg)
 
 
-def _inline_svg(ax: Axes) -> str:
+def _scales(ax: Axes) -> str:
+    """Where the ends of both axes lie in the picture, in px, and which values they have; is the axis logarithmic?"""
+    (width, height), box = _figure(ax).get_size_inches() * 72, ax.get_position()
+    x, y = (box.x0 * width, box.x1 * width), ((1 - box.y0) * height, (1 - box.y1) * height)
+    axes = {"x": (*x, *ax.get_xlim(), ax.get_xscale()), "y": (*y, *ax.get_ylim(), ax.get_yscale())}
+    told = {name: [*(float(f"{end:.6g}") for end in ends), kind == "log"] for name, (*ends, kind) in axes.items()}
+    return f"data-scales='{json.dumps(told, separators=(',', ':'))}' "
+
+
+def _inline_svg(ax: Axes, moves: bool = False) -> str:
     """The panel as an ``<svg>`` element whose black is ``currentColor`` and whose ids are its own."""
     figure = _figure(ax)
     figure.draw_without_rendering()
@@ -167,6 +191,7 @@ def _inline_svg(ax: Axes) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = _shorten(svg)
     prefix = "g" + hashlib.sha256(svg.encode()).hexdigest()[:8]
+    svg = re.sub(r'\bid="curve-([\w-]+)"', r'data-curve="\1"', svg)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
@@ -175,6 +200,7 @@ def _inline_svg(ax: Axes) -> str:
     root = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
-        'fill="currentColor" stroke-linejoin="round" stroke-linecap="butt" aria-hidden="true" focusable="false">'
+        'fill="currentColor" stroke-linejoin="round" stroke-linecap="butt" '
+        f'{_scales(ax) if moves else ""}aria-hidden="true" focusable="false">'
     )
     return re.sub(r"<svg [^>]*>", root, svg, count=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from gradflow._global_seed import global_seed
 from gradflow._validation import require_count
+from gradflow.book.figures import BLUE, GOLD, GRAY, RED, Chart, log_scale
+from gradflow.book.moving import Slider
 from gradflow.cells import (
     gru_gates,
     gru_jacobians,
@@ -112,6 +114,44 @@ def cell_paths(
         paths.append((_log_size(lstm_cell_jacobians(lstm, gates)), _log_size(direct)))
     true, direct = (torch.stack(curves) for curves in zip(*paths, strict=True))
     return CellPath(true, direct)
+
+
+def moving_chart(paths: Mapping[float, CellPath]) -> Chart:
+    """What reaches the cell of long ago, directly and in all, and the memory of the gate.
+
+    Args:
+        paths: by forget bias 0, 1, …; from :func:`cell_paths`.
+    """
+    bias, distance = 1, 100
+    whole = [paths[float(b)].true.median(0).values for b in range(len(paths))]
+    lags = torch.arange(len(whole[0]))
+    gate = 1 / (1 + math.exp(-bias))
+    curves = {
+        "whole": (whole[bias], "вся производная", BLUE, "-"),
+        "direct": (lags * math.log10(gate), "только $f^n$", RED, "--"),
+        "paper": (lags * math.log10(gate + 0.25 / math.sqrt(3)), r"$(f+io/\sqrt{3})^n$", GOLD, "-."),
+    }
+    chart = Chart(2, ["Что доходит", "Память вентиля"])
+    left, right = chart.axes
+    for name, (ys, label, color, dash) in curves.items():
+        left.plot(lags, ys, dash, color=color, label=label, gid=f"curve-{name}")
+        left.plot([distance], ys[[distance]], "o", color=color, gid=f"curve-{name}-now")
+    left.set(xlabel="расстояние $n$, шагов", ylabel=r"$\log_{10}$ величины", ylim=(-32, 14))
+    left.legend(loc="lower left")
+    grid = torch.linspace(0, 5, 51)
+    right.plot(grid, 1 + grid.exp(), color=BLUE, linestyle="-", label=r"память $\tau=1+e^{b_f}$")
+    right.plot([0, 5], [distance, distance], color=GRAY, linestyle="--", label="расстояние", gid="curve-distance")
+    right.plot([bias], [1 + math.exp(bias)], "o", color=BLUE, gid="curve-memory")
+    log_scale(right)
+    right.set(xlabel="сдвиг $b_f$", ylabel="шагов", ylim=(1, 300))
+    right.legend(loc="lower right")
+    chart.moves(
+        "gates",
+        data=[[round(value, 3) for value in curve.tolist()] for curve in whole],
+        bias=Slider("сдвиг вентиля забывания", 0, len(paths) - 1, 1, bias),
+        distance=Slider("расстояние n, шагов", 1, len(lags) - 1, 1, distance),
+    )
+    return chart
 
 
 def gru_paths(update_bias: float = 0.0, seeds: int = 8, distance: int = 100) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,10 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call, grad_and_value, stack_module_state, vmap
 
 from gradflow._validation import require_count, require_number
+from gradflow.book.figures import BLUE, RED, Chart
+from gradflow.book.moving import Choice
 from gradflow.jacobians import log_singular_values, state_jacobians, step_jacobian
-from gradflow.layer_norm import layer_norm_jacobian
+from gradflow.layer_norm import gradient_growth, layer_norm_jacobian
 from gradflow.networks import Normalization, deep_network, gaussian_weights, orthogonal_weights
 from gradflow.profile import layer_gradient_norms
 
@@ -216,3 +218,70 @@ def _normalized(x: Tensor) -> Tensor:
 def _projection(direction: Tensor) -> Callable[[Tensor], Tensor]:
     """The linear loss with this gradient."""
     return lambda y: (y * direction).sum()
+
+
+_ACTIVATIONS: dict[str, tuple[str, Callable[[Tensor], Tensor], Callable[[], nn.Module]]] = {
+    "relu": ("ReLU", torch.relu, nn.ReLU),
+    "gelu": ("GELU", nn.functional.gelu, nn.GELU),
+    "tanh": ("tanh", torch.tanh, nn.Tanh),
+    "sigmoid": ("сигмоида", torch.sigmoid, nn.Sigmoid),
+}
+_PLACES: dict[str, tuple[str, str, Normalization]] = {
+    "after": ("LayerNorm после неё", "after", nn.LayerNorm),
+    "before": ("LayerNorm до неё", "before", nn.LayerNorm),
+    "rms": ("RMSNorm после неё", "after", nn.RMSNorm),
+}
+
+
+def growth_curves(depth: int = 50, width: int = 256, seeds: int = 3) -> dict[str, dict[str, float | list[float]]]:
+    """How the error signal grows on its way back, for every activation and normalization of the moving figure.
+
+    Returns:
+        ``"relu-after"``, … → ``predicted`` and ``measured`` growth of the norm a layer, and ``curve``: the median over
+        the seeds of ``log10(‖δ_l‖ / ‖δ_L‖)`` for the layers 1 … depth.
+    """
+    logs: dict[str, list[Tensor]] = {f"{name}-{place}": [] for name in _ACTIVATIONS for place in _PLACES}
+    for seed in range(require_count("seeds", seeds)):
+        generator = torch.Generator().manual_seed(seed)
+        weights = gaussian_weights(depth, width, generator=generator)
+        x, direction = torch.randn(2, 1, width, generator=generator)
+        for name, (_, _, layer) in _ACTIVATIONS.items():
+            for place, (_, side, kind) in _PLACES.items():
+                network = deep_network(weights, layer, side, kind)
+                deltas = layer_gradient_norms(network, x, _projection(direction)).deltas
+                logs[f"{name}-{place}"].append((deltas / deltas[-1]).log10())
+    found: dict[str, dict[str, float | list[float]]] = {}
+    for key, curves in logs.items():
+        name, place = key.split("-")
+        growth = gradient_growth(_ACTIVATIONS[name][1], _PLACES[place][1], centered=place != "rms")
+        curve = torch.stack(curves).quantile(0.5, dim=0).tolist()
+        measured = 10 ** (curve[0] / (depth - 1))
+        rounded = [round(one, 3) for one in curve]
+        found[key] = {"predicted": round(growth**0.5, 5), "measured": round(measured, 5), "curve": rounded}
+    return found
+
+
+def moving_chart(curves: dict[str, dict[str, float | list[float]]]) -> Chart:
+    """The error signal by layer, measured and predicted, for the activation and the normalization that are chosen.
+
+    Args:
+        curves: from :func:`growth_curves`.
+    """
+    shown = curves["relu-after"]
+    measured, predicted = shown["curve"], shown["predicted"]
+    assert isinstance(measured, list) and isinstance(predicted, float)
+    layers = range(1, len(measured) + 1)
+    chart = Chart(titles=["Сигнал ошибки на пути назад"])
+    line = [(layers[-1] - layer) * math.log10(predicted) for layer in layers]
+    chart.ax.plot(layers, line, color=RED, linestyle="--", label="предсказано", gid="curve-predicted")
+    chart.ax.plot(layers, measured, color=BLUE, linestyle="-", label="измерено", gid="curve-measured")
+    chart.ax.axhline(0, color="black", linestyle=":", linewidth=1)
+    chart.ax.set(xlabel="номер слоя $l$", ylabel=r"$\log_{10}(\|\delta_l\|/\|\delta_L\|)$", ylim=(-23, 6))
+    chart.ax.legend(loc="lower right")
+    chart.moves(
+        "normalization",
+        data=curves,
+        activation=Choice("активация", {key: words for key, (words, *_) in _ACTIVATIONS.items()}, "relu"),
+        place=Choice("нормализация", {key: words for key, (words, *_) in _PLACES.items()}, "after"),
+    )
+    return chart

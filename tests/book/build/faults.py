@@ -62,6 +62,16 @@ glue("fig-NAME", chart)
 ```
 """
 
+MOVING = (
+    CHART.replace(
+        "glue(",
+        """chart.moves("deep_network", gain=Slider("g", 0, 2, 0.5, 1), sigma=Slider("s", 0, 2, 1, 1), depth=Slider("L", 2, 9, 1, 3))
+glue(""",
+    )
+    .replace("import Chart", "import Chart, Slider")
+    .replace("{chart}", "{moving-chart}")
+)
+
 THEOREM = """:::{prf:theorem} О единице
 :label: thm-NAME
 Единица равна $1$.
@@ -324,6 +334,17 @@ CELLS = {
     "chart-english": Fault(CHART.replace("Прямая растёт от трёх до числа на странице", "A straight line that grows"), "```{chart}", "in Russian"),
     "chart-short": Fault(CHART.replace("Прямая растёт от трёх до числа на странице", "Прямая"), "```{chart}", "in Russian"),
     "chart-caption": Fault(CHART.replace("\nПрямая растёт.\n```", "\n```"), "```{chart}", "has no caption"),
+    "moving-still": Fault(CHART.replace("{chart}", "{moving-chart}"), "```{moving-chart}", "the chart has no controls; call chart.moves"),
+    "moving-chart": Fault(MOVING.replace("{moving-chart}", "{chart}"), "```{chart}", "show it with {moving-chart}"),
+    "moving-curve": Fault(MOVING, "```{moving-chart}", "do not both know the curve «linear-activations»; give a line"),
+    "moving-drawn": Fault(MOVING.replace("[3, NAME]", '[3, 4], gid="curve-own"'), "```{moving-chart}", "do not both know the curve"),
+    "moving-range": Fault(MOVING.replace("0, 2, 0.5, 1)", "2, 2, 0.5, 2)"), "chart.moves", "low, high: expected low < high, got 2 and 2"),
+    "moving-start": Fault(MOVING.replace("0.5, 1)", "0.5, 0.7)"), "chart.moves", "start: expected a position between 0 and 2, got 0.7"),
+    "moving-ends": Fault(MOVING.replace("0, 2, 0.5, 1)", ")"), "chart.moves", "missing 4 required positional arguments"),
+    "moving-formula": Fault(MOVING.replace("deep_network", "no_formula"), "```{moving-chart}", "no book/_static/moving_no_formula.js"),
+    "moving-control": Fault(MOVING.replace("depth=", "layers="), "```{moving-chart}", "moving_deep_network.js says «Error: no control is named depth»"),
+    "moving-alt": Fault(MOVING.replace(":alt: Прямая растёт от трёх до числа на странице.\n", ""), "```{moving-chart}", "its conclusion in Russian"),
+    "moving-unseen": Fault(MOVING.partition("```{moving-chart}")[0], 'glue("fig', "is nowhere shown"),
     "chart-twice": Fault(
         CHART.replace("[3, NAME]", "[3, 4]") + "\n" + CHART.replace("book.figures", "book").replace("fig-NAME", "fig-NAME-2"),
         "from gradflow.book import", "is the same picture as",
