@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from chapter.myst_source import CHARTS
 from chapter.student_notebooks import Resolve, options_of, plain_markdown
 from gradflow.exercises._source import Block, blocks, russian_minutes
 
@@ -83,7 +84,7 @@ def page_markdown(source: str, resolve: Resolve, number: Mapping[str, str], glue
             return _quoted(f"**{plain(block.argument) or _CALLOUTS.get(name, '')}**\n\n{convert(content)}")
         if name == "dropdown":
             return f"<details><summary>{plain(block.argument)}</summary>\n\n{convert(content)}\n\n</details>"
-        if name == "chart":
+        if name in CHARTS:
             return f"{titled('Рис.', block.argument, '')} {convert(content)}"
         if name == "exercise":
             head = f"**Задача {number.get(label, '')}. {plain(block.argument)}**"
