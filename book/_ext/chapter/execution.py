@@ -184,7 +184,8 @@ def execute_page(page: ExecutablePage, env: BuildEnvironment) -> list[tuple[int,
             timeout=page.notebook.metadata.get("mystnb", {}).get("execution_timeout", standard),
             resources={"metadata": {"path": str(place)}},
             record_timing=False,  # it would stand in the cells, and the cache would not know them
-            extra_arguments=[f"--IPKernelApp.extra_extensions={GUARD}"],
+            # at WARN each kernel would say that its connection, which no other machine sees, is not encrypted
+            extra_arguments=[f"--IPKernelApp.extra_extensions={GUARD}", "--IPKernelApp.log_level=ERROR"],
             on_cell_start=lambda cell, cell_index: running.__setitem__(0, cell_index),
         )
         try:
