@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 GUARD = "kernel_guard"
 DRAFT_SECONDS = 30
+USUAL_SECONDS = Path(__file__).with_name("usual_seconds.json")
+"""What pages take, by ``code/benchmarks/experiments.py``, for a folder without a record; only their order matters."""
 UNREADABLE = (
     UnicodeDecodeError,
     MystMetadataParsingError,
@@ -117,7 +119,7 @@ def find_changed(
 
 
 def longest_first(pages: Iterable[ExecutablePage], seconds: dict[str, float]) -> list[ExecutablePage]:
-    """Sort pages by the time of their last execution; those never executed come first, most code before less."""
+    """Sort pages by what they are known to take; those of which nothing is known come first, most code before less."""
     return sorted(
         pages,
         key=lambda page: (
@@ -139,6 +141,7 @@ def execute_side_by_side(app: Sphinx, env: BuildEnvironment, docnames: list[str]
     logger.info("executing %d pages", len(waiting))
     record = folder_of_caches(app) / "seconds.json"
     seconds = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    usual = json.loads(USUAL_SECONDS.read_text(encoding="utf-8"))
 
     def execute(page: ExecutablePage) -> tuple[ExecutablePage, list[tuple[int, str]]]:
         with Timer() as timer:
@@ -151,7 +154,7 @@ def execute_side_by_side(app: Sphinx, env: BuildEnvironment, docnames: list[str]
         return page, found
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(execute, longest_first(waiting, seconds)))
+        results = list(pool.map(execute, longest_first(waiting, usual | seconds)))
     record.write_text(json.dumps(seconds, indent=1, sort_keys=True), encoding="utf-8")
     for page, found in results:
         for line, message in found:
