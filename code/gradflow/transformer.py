@@ -51,7 +51,7 @@ class ParallelBlock(nn.Module):
     """N transformer blocks: ``h + attention(LN h)``, then ``h + W₂ ReLU(W₁ LN h)``.
 
     Parameters: ``W_QKV (N, 3D, D)`` (queries, keys, values), ``W_O (N, D, D)``, ``W_1 (N, F, D)``, ``W_2 (N, D, F)``
-    with F = 4D, and ``gain (N, 2, D)``, the scales of the two normalizations, ones at first. The entries of the
+    with F = 4D, and ``gain (N, 2, D)``, the scales of the normalizations, if any, ones at first. The entries of the
     matrices are independent and normal; their variance is one over the number of columns, two over it for ``W_1``.
 
     Args:
@@ -100,17 +100,18 @@ class ParallelBlock(nn.Module):
         self.W_O = _normal(nets, width, width, generator=generator)
         self.W_1 = _normal(nets, 4 * width, width, gain=math.sqrt(2), generator=generator)
         self.W_2 = _normal(nets, width, 4 * width, generator=generator)
-        self.gain = nn.Parameter(torch.ones(nets, 2, width, device=generator.device))
+        if layer_norm is not None:
+            self.gain = nn.Parameter(torch.ones(nets, 2, width, device=generator.device))
         self.scale: nn.Parameter | None = None
         if scale is not None:
             if require_tensor("scale", scale).shape not in ((2, 1), (2, width)):
                 raise ValueError(f"scale: expected shape (2, 1) or (2, {width}), got {tuple(scale.shape)}")
-            self.scale = nn.Parameter(scale.detach().to(self.gain).repeat(nets, 1, 1))
+            self.scale = nn.Parameter(scale.detach().to(self.W_O).repeat(nets, 1, 1))
 
     def forward(self, h: Tensor) -> Tensor:
         """Tokens after both branches, ``(N, B, T, D)`` -> ``(N, B, T, D)``."""
         self._require_tokens(h)
-        for index, branch in enumerate((self._attention, self._perceptron)):
+        for index, branch in enumerate((self.attention, self.perceptron)):
             y = branch(self._normalized(h, index) if self.layer_norm == "pre" else h)
             if self.scale is not None:
                 y = y * self.scale[:, index, None, None]
@@ -118,6 +119,18 @@ class ParallelBlock(nn.Module):
             if self.layer_norm == "post":
                 h = self._normalized(h, index)
         return h
+
+    def attention(self, h: Tensor) -> Tensor:
+        """The first branch: tokens ``(N, B, T, D)`` -> what they have read from one another."""
+        self._require_tokens(h)
+        q, k, v = self._queries_keys_values(h)
+        mixed = self._logits(q, k).softmax(-1) @ v
+        return _map(mixed.transpose(2, 3).flatten(3), self.W_O)
+
+    def perceptron(self, h: Tensor) -> Tensor:
+        """The second branch, token by token: ``(N, B, T, D)`` -> ``(N, B, T, D)``."""
+        self._require_tokens(h)
+        return _map(F.relu(_map(h, self.W_1)), self.W_2)
 
     def logits(self, h: Tensor) -> Tensor:
         """What softmax is applied to, for the tokens ``h (N, B, T, D)`` that enter: ``(N, B, heads, T, T)``."""
@@ -135,14 +148,6 @@ class ParallelBlock(nn.Module):
     def _normalized(self, h: Tensor, index: int) -> Tensor:
         return F.layer_norm(h, h.shape[-1:]) * self.gain[:, index, None, None]
 
-    def _attention(self, h: Tensor) -> Tensor:
-        q, k, v = self._queries_keys_values(h)
-        mixed = self._logits(q, k).softmax(-1) @ v
-        return _map(mixed.transpose(2, 3).flatten(3), self.W_O)
-
-    def _perceptron(self, h: Tensor) -> Tensor:
-        return _map(F.relu(_map(h, self.W_1)), self.W_2)
-
     def _queries_keys_values(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Each ``(N, B, heads, T, d)``."""
         q, k, v = _map(h, self.W_QKV).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
@@ -156,9 +161,9 @@ class ParallelBlock(nn.Module):
 class ParallelTransformer(nn.Module):
     """N transformers: a linear embedding, learned positions, blocks, a linear readout of every token.
 
-    Parameters beside those of the blocks: ``embedding (N, D, I)``, ``positions (N, T, D)``, both standard normal, and
-    ``readout (N, O, D)`` with variance 1/D. Before the readout of a pre-normalized network stands one more
-    normalization.
+    Parameters beside those of the blocks: ``embedding (N, D, I)`` and ``positions (N, T, D)``, both with variance 1/2
+    (a token that names one symbol has a mean square of 1), and ``readout (N, O, D)`` with variance 1/D. Before the
+    readout of a pre-normalized network stands one more normalization.
 
     Args:
         nets: number of networks N.
@@ -198,8 +203,8 @@ class ParallelTransformer(nn.Module):
         require_sizes(nets=nets, length=length, width=width)
         require_sizes(nets=nets, depth=depth, width=width)
         self.layer_norm = layer_norm
-        self.embedding = _normal(nets, width, input_size, gain=math.sqrt(input_size), generator=generator)
-        self.positions = _normal(nets, length, width, gain=math.sqrt(width), generator=generator)
+        self.embedding = _normal(nets, width, input_size, gain=math.sqrt(input_size / 2), generator=generator)
+        self.positions = _normal(nets, length, width, gain=math.sqrt(width / 2), generator=generator)
         block = partial(
             ParallelBlock, skip=skip, scale=scale, qk_norm=qk_norm, logit_cap=logit_cap, generator=generator
         )

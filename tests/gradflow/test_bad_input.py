@@ -118,8 +118,10 @@ EXAMPLES = {
         "nets": 2, "width": 4, "heads": 2, "layer_norm": "post", "skip": 1.5, "scale": torch.ones(2, 4),
         "qk_norm": True, "logit_cap": 5.0, "generator": generator(),
     },
-    "transformer.ParallelBlock.forward": lambda: {"self": transformer_model().blocks[0], "h": normal(2, 3, 5, 4)},
-    "transformer.ParallelBlock.logits": lambda: {"self": transformer_model().blocks[0], "h": normal(2, 3, 5, 4)},
+    **{
+        f"transformer.ParallelBlock.{name}": lambda: {"self": transformer_model().blocks[0], "h": normal(2, 3, 5, 4)}
+        for name in ("forward", "attention", "perceptron", "logits")
+    },
     "transformer.ParallelTransformer": lambda: {
         "nets": 2, "input_size": 3, "output_size": 2, "length": 5, "width": 4, "heads": 2, "depth": 2,
         "layer_norm": "pre", "skip": 1.5, "scale": torch.ones(2, 1), "qk_norm": False, "logit_cap": 5.0,
@@ -182,8 +184,8 @@ ANYTHING = {
     "recurrent.maxmin", "training.train", "training.evaluate", "training.clip_grad_norm_", "training.History.curves",
     "tasks.mean_squared_error", "tasks.cross_entropy", "tasks.error_rate", "recurrent.SequenceModel.forward",
     *(f"recurrent.{name}.{method}" for name in PARALLEL for method in ("forward", "last")),
-    *(f"transformer.{name}" for name in ("ParallelBlock.forward", "ParallelBlock.logits")),
-    *(f"transformer.ParallelTransformer.{name}" for name in ("forward", "states")),
+    *(f"transformer.{name}" for name in ("ParallelTransformer.forward", "ParallelTransformer.states")),
+    *(f"transformer.ParallelBlock.{name}" for name in ("forward", "attention", "perceptron", "logits")),
 }  # fmt: skip # a table
 # Modules and functions of the caller's are not looked into; what they raise is theirs.
 OPAQUE = {"self"}
