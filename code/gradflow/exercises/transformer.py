@@ -119,7 +119,8 @@ def _by_values(z: Tensor, v: Tensor, grad: Tensor) -> Tensor:
 
 
 def _opposite(z: Tensor, v: Tensor, grad: Tensor) -> Tensor:
-    return -attention_logit_gradient(z, v, grad)
+    p, y = z.softmax(0), v @ grad
+    return p * (p @ y - y)
 
 
 def _cases(generator: Generator) -> list[tuple[Tensor, Tensor, Tensor]]:
