@@ -48,3 +48,12 @@ def test_an_underscore_alone_says_what_is_private():
     files = [path for path in Path(gradflow.__file__).parent.rglob("*.py") if path.stem != "__init__"]
     lists = [path.name for path in files if re.search(r"^(Public|__all__)", path.read_text(encoding="utf-8"), re.M)]
     assert lists == []
+
+
+def test_the_package_runs_where_jupyter_book_is_not_installed():
+    root = Path(gradflow.__file__).parents[1]
+    files = [file for file in sorted(root.joinpath("gradflow").rglob("*.py")) if file.stem != "__main__"]
+    modules = [".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for file in files]
+    absent = "import sys\nfor name in ('myst_nb', 'sphinx', 'jupyter_book'): sys.modules[name] = None\n"
+    done = run(absent + "".join(f"import {module}\n" for module in modules))
+    assert done.returncode == 0, done.stderr

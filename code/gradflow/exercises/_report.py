@@ -23,15 +23,17 @@ STYLE = """
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 75rem; margin: 0 auto; padding: 1rem;
   color: #1f2328; background: #fff; }
 a { color: #0a58ca; }
-.scroll { overflow-x: auto; }
+.scroll { overflow-x: auto; position: relative; }
 table { border-collapse: collapse; margin: 1rem 0; }
 caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { border: 1px solid #767c85; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 .marks td { text-align: center; }
+.marks th:first-child { position: sticky; left: 0; background: #fff; }
 .marks td a { display: block; text-decoration: none; font-size: 1.25rem; min-width: 1.5rem; }
 .message { white-space: pre-line; overflow-wrap: anywhere; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #0d1117; } a { color: #79b8ff; } }
+@media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #0d1117; } a { color: #79b8ff; }
+  .marks th:first-child { background: #0d1117; } }
 """
 
 
@@ -92,8 +94,8 @@ def _overview(by_student: dict[str, list[Mark]]) -> str:
         ]  # fmt: skip
         solved = [mark for mark in theirs if mark.passed]
         minutes = sum(mark.entry.minutes or 0 for mark in solved)
-        rows.append(f'<th scope="row">{escape(student)}</th>{"".join(cells)}<td>{len(solved)}</td><td>{minutes}</td>')
-    columns = ['<th scope="col">Студент</th>', *head, '<th scope="col">Решено</th>', '<th scope="col">Минут</th>']
+        rows.append(f'<th scope="row">{escape(student)}</th><td>{len(solved)}</td><td>{minutes}</td>{"".join(cells)}')
+    columns = [*(f'<th scope="col">{name}</th>' for name in ("Студент", "Решено", "Минут")), *head]
     note = "<p>Минуты — сколько времени книга отводит на решённые задачи.</p>"
     return _table("Кто что решил", columns, rows, "marks") + note
 
