@@ -20,6 +20,8 @@ from gradflow.cells import (
     lstm_gates,
 )
 from gradflow.jacobians import state_jacobians
+from gradflow.recurrent import ParallelLSTM, SequenceModel
+from gradflow.training import train
 
 
 class CellPath(NamedTuple):
@@ -209,27 +211,32 @@ def remember_a_bit(
         Cross-entropy (seeds, steps) in nats; knowing nothing costs ln 2 = 0.693.
     """
     require_count("length", length, minimum=2)
-    losses = torch.empty(seeds, steps)
-    for seed in range(seeds):
-        generator = torch.Generator().manual_seed(seed)
-        with global_seed():
-            lstm, head = nn.LSTM(1, 16), nn.Linear(16, 1)
-        _fill(lstm, 0.0, None, generator)
-        nn.init.uniform_(head.weight, -0.25, 0.25, generator=generator)
-        nn.init.zeros_(head.bias)
-        with torch.no_grad():
+    generators = [torch.Generator().manual_seed(seed) for seed in range(require_count("seeds", seeds))]
+    model = SequenceModel(ParallelLSTM(seeds, 1, 16, generator=generators[0]), 1, generator=generators[0])
+    with torch.no_grad():
+        for seed, generator in enumerate(generators):
+            generator.manual_seed(seed)
+            with global_seed():
+                lstm = nn.LSTM(1, 16)
+            _fill(lstm, 0.0, None, generator)
+            nn.init.uniform_(model.C[seed], -0.25, 0.25, generator=generator)
             initialise(lstm, generator)
-        parameters = [*lstm.parameters(), *head.parameters()]
-        optimizer = torch.optim.Adam(parameters, lr=1e-2)
-        for step in range(steps):
+            for name, parameter in lstm.named_parameters():
+                model.cell.get_parameter(name)[seed] = parameter
+        nn.init.zeros_(model.d)
+
+    def sample() -> tuple[Tensor, Tensor]:
+        inputs, answers = [], []
+        for generator in generators:
             bits = torch.randint(0, 2, (16,), generator=generator).float()
             x = 0.3 * torch.randn(length, 16, 1, generator=generator)
             x[0, :, 0] += 2 * bits - 1
-            answer = head(lstm(x)[0][-1]).squeeze(1)
-            loss = nn.functional.binary_cross_entropy_with_logits(answer, bits)
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            losses[seed, step] = loss.detach()
-    return losses
+            inputs.append(x)
+            answers.append(bits.unsqueeze(1))
+        return torch.stack(inputs, dim=1), torch.stack(answers)
+
+    def measure(output: Tensor, answers: Tensor) -> Tensor:
+        losses = nn.functional.binary_cross_entropy_with_logits(output, answers, reduction="none")
+        return losses.flatten(1).mean(1)
+
+    return train(model, sample, measure, steps=steps, lr=1e-2, clip=1.0).loss.T
