@@ -1,5 +1,6 @@
 # make book   build the book into _build/html, strictly, and check the result
 # make test   build the book and run all tests
+# make pdf    build the book, then the whole of it in one PDF (PDF=sheet: without hints, answers and solutions)
 # make page PAGE=gates    build, check and show that one page, in seconds after an edit of its prose
 # make serve  show the book (or, with PAGE=gates, one page) at http://127.0.0.1:8000 and rebuild it on every change
 # make lint   check the style and the types of the code, and the workflows
@@ -12,7 +13,7 @@ REQUIREMENTS := pyproject.toml requirements.txt constraints.txt
 FREE_CHOICE := _build/lock
 
 .DELETE_ON_ERROR:
-.PHONY: book test page serve lint clean lock
+.PHONY: book test pdf page serve lint clean lock
 
 # What was written and read before goes, the executed pages stay: the site is that of a clean build.
 book: .venv/book-installed
@@ -23,6 +24,10 @@ book: .venv/book-installed
 test: .venv/test-installed lint book
 	$(BIN)/python tests/book/browser/chromium.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+
+pdf: book
+	$(BIN)/python tests/book/browser/chromium.py
+	$(BIN)/python book/_ext/make_pdf.py _build/html $(PDF)
 
 page: .venv/book-installed
 	$(BIN)/python book/_ext/build_page.py $(PAGE)

@@ -1,4 +1,4 @@
-// Answer fields of the exercises: no request, nothing stored. The entries come from gradflow.exercises;
+// Answer fields of the exercises: no request, and nothing stored unless the reader asks for it. The entries come from gradflow.exercises;
 // parse() is the twin of gradflow/exercises/_expression.py.
 (() => {
   "use strict";
@@ -184,7 +184,55 @@
     return JSON.parse(new TextDecoder().decode(bytes));
   }
 
+  // What is solved is remembered in this browser alone, and only for whoever asks for it: a list of names, or null.
+  const KEY = "gradflow-solved";
+  const recall = () => {
+    try {
+      return JSON.parse(localStorage.getItem(KEY));
+    } catch {
+      return null; // a browser that keeps nothing
+    }
+  };
+  const remember = (solved) => {
+    try {
+      if (solved) localStorage.setItem(KEY, JSON.stringify([...new Set(solved)]));
+      else localStorage.removeItem(KEY);
+    } catch {} // then it is as if the switch were off
+  };
+  const solvedHere = () =>
+    [...document.querySelectorAll(".exercise")].flatMap((exercise) => {
+      const forms = [...exercise.querySelectorAll("form.quiz")];
+      const passed = forms.filter((form) => form.classList.contains("passed"));
+      return [...passed, ...(forms.length && passed.length === forms.length ? [exercise] : [])].map((one) => one.id);
+    });
+
+  function showSolved() {
+    const solved = recall() ?? [];
+    for (const form of document.querySelectorAll("form.quiz")) {
+      if (!solved.includes(form.id)) continue;
+      form.classList.add("passed");
+      form.querySelector(".quiz-verdict").textContent = `${RIGHT} Решено раньше.`;
+    }
+    for (const link of document.querySelectorAll(".exercise-table a")) {
+      if (solved.includes(link.hash.slice(1))) link.after(` ${RIGHT} решена`);
+    }
+  }
+
+  function offerMemory() {
+    const place = document.querySelector(".exercise:has(form.quiz), .exercise-table:has(a[href*='#ex-'])");
+    if (!place) return;
+    const label = document.createElement("label");
+    label.className = "quiz-memory no-print";
+    label.innerHTML = '<input type="checkbox"> Запоминать решённое в этом браузере';
+    const box = label.firstChild;
+    box.checked = recall() !== null;
+    box.addEventListener("change", () => remember(box.checked ? solvedHere() : null));
+    (place.closest(".pst-scrollable-table-container") ?? place).before(label);
+  }
+
   function start() {
+    showSolved();
+    offerMemory();
     for (const form of document.querySelectorAll("form.quiz")) {
       const quiz = decode(form.dataset.quiz);
       const verdict = form.querySelector(".quiz-verdict");
@@ -198,6 +246,7 @@
         form.classList.toggle("passed", mark === RIGHT);
         form.classList.toggle("close", mark === CLOSE);
         form.classList.toggle("failed", mark === WRONG);
+        if (recall()) remember([...recall(), ...solvedHere()]);
       });
       // An old verdict beside a new answer would mislead.
       form.addEventListener("input", () => {

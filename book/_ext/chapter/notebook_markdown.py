@@ -94,6 +94,10 @@ def page_markdown(source: str, resolve: Resolve, number: Mapping[str, str], glue
             return plain(content + options_of(block.argument)) + f'\n\nОтвет проверит `check("{block.argument}", "…")`.'
         if name == "solution-start":
             return "**Решение**"
+        if name == "before-reading":
+            return f"*Сначала: {plain(content)}.*"
+        if name == "grid-item-card":
+            return f"**{plain(block.argument)}.** {convert(content)}"
         return convert(content)
 
     return convert(source)

@@ -1,4 +1,4 @@
-"""Finds the Chromium that the browser tests drive; run as a script, installs the distribution's if there is none."""
+"""Finds the Chromium that the browser tests drive and that prints the PDF; run as a script, installs the distribution's if there is none."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ PLACES = [
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
 ]
-ADVICE = """The browser tests need Chromium or Chrome, and none was found.
+ADVICE = """The browser tests and the PDF need Chromium or Chrome, and none was found.
 Install one of them (Debian, Ubuntu: apt-get install chromium; elsewhere: your system's way)
-or name the program in the environment: CHROMIUM=/path/to/chrome make test"""
+or name the program in the environment: CHROMIUM=/path/to/chrome make test (or make pdf)"""
 
 
 def find() -> str | None:
