@@ -13,7 +13,8 @@ from sphinx.environment import BuildEnvironment
 from chapter.faults import fault, forgive
 
 CONTENTS = "_toc.yml"
-FILE = re.compile(r"^\s*(?:-\s*)?(?:file|root):\s*[\"']?([^\"'\s#]+)", re.MULTILINE)
+FILE = re.compile(r"^\s*(?:-\s*)?(?:file|root):\s*[\"']?([^\"'#\n]*[^\"'#\s])", re.MULTILINE)
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 ENTRY = re.compile(r"^@(\w+)\s*\{\s*([^,\s]+)", re.MULTILINE)
 EXERCISE_KINDS = ("comment", "string", "preamble")
 
@@ -51,7 +52,11 @@ def check_contents(app: Sphinx) -> None:
             )
         named.setdefault(name, line)
     for file in sorted(Path(app.srcdir, "book").glob("*.md")):
-        if (name := f"book/{file.stem}") not in named:
+        if not NAME.fullmatch(file.stem):
+            fault(
+                app, f"book/{file.name}", 1, "the page shares its name with Python modules; write it with a–z, 0–9, _"
+            )
+        elif (name := f"book/{file.stem}") not in named:
             fault(app, f"{name}.md", 1, f"the page is not in {CONTENTS}; add «- file: {name}» there")
 
 

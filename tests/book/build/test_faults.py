@@ -22,6 +22,8 @@ BROKEN_WORK = """@article{broken,
 INDEX = "(sec-index)=\n# Начало\n\nБез ошибок.\n\n:::{glossary}\nградиент\n  Вектор производных.\n:::\n"
 OTHERS = {
     "_toc.yml": ("- file: book/nowhere", "there is no file book/nowhere.md"),
+    "book/Другая.md": ("(sec-other)", "write it with a–z, 0–9, _"),
+    "code/gradflow/exercises/sum_level.py": ('"unasked"', "no exercise of sum_level.md asks for «unasked»"),
     "book/orphan.md": ("# Забытая", "is not in _toc.yml"),
     "book/references.bib": ("@article{unused2000", "nobody cites unused2000"),
     "book/broken.bib": ("", "the entry cannot be read"),
@@ -46,7 +48,10 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
             module = folder / "code" / "gradflow" / "exercises" / f"{name_of_file(name)}.py"
             module.write_text(CHECKS.format(name=name), encoding="utf-8")
     with (folder / "_toc.yml").open("a", encoding="utf-8") as contents:
-        contents.write("- file: book/binary\n- file: book/nowhere\n")
+        contents.write("- file: book/binary\n- file: book/nowhere\n- file: book/Другая\n")
+    with (folder / "code" / "gradflow" / "exercises" / "sum_level.py").open("a", encoding="utf-8") as module:
+        module.write(CHECKS.format(name="unasked").partition("\n")[2])
+    (folder / "book" / "Другая.md").write_text("(sec-other)=\n# Другая\n\nТекст.\n", encoding="utf-8")
     (folder / "book" / "orphan.md").write_text("# Забытая\n", encoding="utf-8")
     (folder / "book" / "binary.md").write_bytes("(sec-b)=\n# Страница\n\nНе UTF-8.\n".encode("cp1251"))
     with (folder / "book" / "references.bib").open("a", encoding="utf-8") as works:
