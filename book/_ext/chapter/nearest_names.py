@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -27,11 +26,14 @@ def unknown_name(message: str) -> str:
 
 def cure(app: Sphinx, name: str) -> str:
     """Say what to write instead of a name."""
-    close = get_close_matches(name, known_names(app), 1, CUTOFF)
+    known = known_names(app)
+    if name in known:
+        return "; it names a thing of another kind, take another role"
+    close = get_close_matches(name, sorted(known), 1, CUTOFF)
     return f"; write {close[0]}" if close else "; correct the name"
 
 
-def known_names(app: Sphinx) -> Iterable[str]:
+def known_names(app: Sphinx) -> set[str]:
     """Return all names that a page may use: labels, terms, works, pages, pictures, directives, roles."""
     words = getattr(app.env, "chapter_words", {})
     names = {label for page in words.values() for label, _ in page["labels"]}

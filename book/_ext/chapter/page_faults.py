@@ -47,11 +47,11 @@ def read_sources(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> Non
             continue
         dotted = prose_faults.dotted_words(file.parent)
         rules = (source_faults.find(source), prose_faults.find(source, dotted), faults_of_checks(source, file.stem))
-        for line, message in unasked(source, file.stem):
-            fault(app, str(file_of_checks(file.stem)), line, message)
         found = dict(reversed([one for faults in rules for one in faults]))  # one for a line
         for line, message in sorted(found.items()):
             fault(app, docname, line, message)
+        for line, message in () if found else unasked(source, file.stem):
+            fault(app, str(file_of_checks(file.stem)), line, message)
         page = PAGES[app].get(docname)
         if found and not os.environ.get(DRAFT) and page is not None and not page.is_executed(app):
             spoil(app, file)  # it is executed when its source is mended
