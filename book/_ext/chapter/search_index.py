@@ -62,7 +62,7 @@ ENGLISH = {
 }
 FOLDS_OF_EXERCISES = ("Подсказка", "Ответ", "Решение")
 PROOFS: tuple[type[nodes.Element], ...] = tuple(NODE_TYPES.values())
-UNSEEN = {"card-label", "cell_input", "exercise-meta", "exercise-table", "visually-hidden"}
+UNSEEN = {"card-label", "cell_input", "exercise-meta", "exercise-table", "feedback", "visually-hidden"}
 LEFT_OUT = (nodes.Invisible, nodes.literal_block, nodes.math_block, nodes.title, exercise_title)
 LABEL = re.compile(r'class="gradflow-chart" role="img" aria-label="([^"]*)"')
 

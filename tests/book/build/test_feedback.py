@@ -63,6 +63,8 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert passed, log
     lines = (folder / "book" / "exploding.md").read_text(encoding="utf-8").splitlines()
     line = next(i for i, text in enumerate(lines, start=1) if "{exercise}" in text)
+    index = (folder / "_build" / "html" / "_static" / "search_index.js").read_text(encoding="utf-8")
+    assert "Сумма" in index and "Сообщить об ошибке" not in index  # nobody searches for the links
     return request.param, (folder / "_build" / "html" / "book" / "exploding.html").read_text(encoding="utf-8"), line
 
 
