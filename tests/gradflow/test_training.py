@@ -137,6 +137,22 @@ def test_a_skipped_batch_leaves_weights_and_moments_as_they_were():
     assert torch.equal(weights(after)[1], weights(first)[1])
 
 
+def test_the_step_after_a_skipped_batch_goes_where_it_would_without_that_batch():
+    data = batches(4, nets=1)
+    spoiled = [*data[:2], (data[2][0], 1e4 * data[2][1]), data[3]]
+    ours, before = stack(nets=1), stack(nets=1)
+    theirs = copy.deepcopy(ours)
+    train(ours, replay(spoiled), mean_squared_error, steps=4, lr=1e-3, skip=1e3)
+    train(before, replay(data[:2]), mean_squared_error, steps=2, lr=1e-3)
+    rule = torch.optim.Adam(theirs.parameters(), lr=1e-3)
+    for x, y in (data[0], data[1], data[3]):
+        rule.zero_grad()
+        nn.functional.mse_loss(theirs(x), y).backward()
+        rule.step()
+    moved, expected = weights(ours) - weights(before), weights(theirs) - weights(before)
+    assert torch.cosine_similarity(moved, expected).item() > 0.999  # the count of steps makes the lengths differ
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_a_diverged_network_is_recorded_and_leaves_the_others_untouched(optimizer):
     data = batches(60)
