@@ -26,7 +26,7 @@
     const copy = there.cloneNode(true);
     const all = (copy instanceof Element ? [copy] : []).concat(...copy.querySelectorAll("*"));
     for (const node of all) {
-      if (node.matches(".headerlink, input, button, output, form, [role=status]")) node.remove();
+      if (node.matches(".headerlink, .moving, .moving-says, form, button, [role=status]")) node.remove();
       for (const name of ["id", "tabindex"]) if (!node.closest("svg")) node.removeAttribute(name);
       node.classList.remove("more-left", "more-right");
     }

@@ -41,7 +41,7 @@ def portable(html: str) -> str:
     """Take out what has a place on its own page alone: ids, links, and drawings, which are heavy."""
     html = re.sub(r'<a class="headerlink".*?</a>|<svg\b.*?</svg>', "", html, flags=re.DOTALL)
     html = re.sub(r"</?a\b[^>]*>", "", html)
-    return re.sub(r'\s(?:id|role|aria-label|tabindex)="[^"]*"', "", html)
+    return re.sub(r'\s(?:id|for|role|aria-label|tabindex)="[^"]*"', "", html)
 
 
 def write_previews(app: Sphinx, error: Exception | None) -> None:
