@@ -164,6 +164,8 @@ class _Run:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(package), os.environ.get("PYTHONPATH")])),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",  # on a machine with many cores, their buffers alone would exceed the limit
+            "OPENBLAS_NUM_THREADS": "1",
             "IPYTHONDIR": str(work.parent / "ipython"),
         }
         self.manager = AsyncKernelManager(kernel_name="python3")
@@ -174,7 +176,7 @@ class _Run:
             km=self.manager,
             resources={"metadata": {"path": str(work)}},
             allow_errors=True,
-            iopub_timeout=int(GRACE_SECONDS),
+            iopub_timeout=int(CHECK_SECONDS),
             startup_timeout=int(START_SECONDS),
             on_cell_executed=self._remember,
         )
