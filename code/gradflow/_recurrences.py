@@ -16,6 +16,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+STEPS_AT_ONCE = 10
+sigmoid_backward = torch.ops.aten.sigmoid_backward
+
 
 class SimpleRecurrence(torch.autograd.Function):
     """States of ``h_t = f(h_{t-1} W + x_t V + b)`` as a tuple of T tensors; f is ``"sigmoid"`` or ``"relu"``."""
@@ -47,7 +50,7 @@ class SimpleRecurrence(torch.autograd.Function):
             own = grads[t]
             g = g if own is None else g + own
             if ctx.f == "sigmoid":
-                delta = torch.ops.aten.sigmoid_backward(g, states[t])
+                delta = sigmoid_backward(g, states[t])
             else:
                 delta = torch.ops.aten.threshold_backward(g, states[t], 0)
             of_W.baddbmm_((states[t - 1] if t else h0).mT, delta)
@@ -60,63 +63,69 @@ class SimpleRecurrence(torch.autograd.Function):
 
 
 class GatedRecurrence(torch.autograd.Function):
-    """States of a GRU as a tuple of T tensors.
+    """States of a GRU, all ``(T, N, B, H)`` or the last one ``(N, B, H)``.
 
-    ``[r z] = sigm(h W_rz + x_t V_rz + b_rz)``, ``n = tanh(x_t V_n + b_n + r (h W_n + c))``, ``h' = (1 - z) n + z h``.
+    With ``[r' z' m n'] = x_t V + b + [s W, 0]`` a step is ``r, z = sigm(r'), sigm(z')``, ``n = sigm(n' + r m)`` and
+    ``s <- (1 - z) n + z s``; V is ``(N, I, 4H)``, b ``(N, 1, 4H)``, W ``(N, H, 3H)``.
+
+    Gates lie network by network, so that the gradients of the weights are one product for some steps at once; more
+    steps would not fit into the cache.
     """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, V_rz: Tensor, V_n: Tensor, W_rz: Tensor, W_n: Tensor, b_rz: Tensor, b_n: Tensor, c: Tensor,
-        h0: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
+    def forward(ctx: Any, x: Tensor, V: Tensor, b: Tensor, W: Tensor, s0: Tensor, every: bool) -> Tensor:
         """One state a step."""
-        H = h0.shape[-1]
-        gates, contents, recalled, states = [], [], [], [h0]
-        for x_t in x.unbind(0):
-            h = states[-1]
-            rz = torch.baddbmm(b_rz, x_t, V_rz).baddbmm_(h, W_rz).sigmoid_()
-            m = torch.baddbmm(c, h, W_n)
-            n = torch.baddbmm(b_n, x_t, V_n).addcmul_(rz[..., :H], m).tanh_()
-            states.append(torch.lerp(n, h, rz[..., H:]))
-            gates.append(rz)
-            contents.append(n)
-            recalled.append(m)
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(
-            x, V_rz, V_n, W_rz, W_n, *(torch.stack(s) for s in (gates, contents, recalled, states[:-1]))
-        )
-        return tuple(states[1:])
+        T, N, B, H = (*x.shape[:3], s0.shape[-1])
+        x = x.transpose(0, 1).contiguous()
+        R, Z, M, C = (x.new_empty(N, T, B, H) for _ in range(4))
+        S = x.new_empty(N, T + 1, B, H)
+        S[:, 0] = s0
+        states = S.unbind(1)
+        steps = zip(states, states[1:], *(A.unbind(1) for A in (R, Z, M, C)), strict=False)
+        for some in x.split(STEPS_AT_ONCE, 1):
+            own = torch.baddbmm(b, some.flatten(1, 2), V).unflatten(1, (-1, B))
+            for of_h, of_n in zip(own[..., : 3 * H].unbind(1), own[..., 3 * H :].unbind(1), strict=True):
+                before, after, r, z, m, n = next(steps)
+                a_r, a_z, a_m = torch.baddbmm(of_h, before, W).chunk(3, -1)
+                torch.sigmoid(a_r, out=r)
+                torch.sigmoid(a_z, out=z)
+                m.copy_(a_m)
+                torch.sigmoid(torch.addcmul(of_n, r, m), out=n)
+                torch.lerp(n, before, z, out=after)
+        ctx.save_for_backward(x, V, W, S, R, Z, M, C)
+        ctx.every = every
+        return S[:, 1:].transpose(0, 1) if every else S[:, -1]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        """Backpropagation through time; the factors of the incoming gradient are computed for all steps at once."""
-        x, V_rz, V_n, W_rz, W_n, gates, n, m, before = ctx.saved_tensors
-        H = n.shape[-1]
-        r, z = gates[..., :H], gates[..., H:]
-        to_n = (1 - z) * (1 - n.square())
-        to_m = to_n * r
-        to_rz = torch.stack((to_m * m * (1 - r), (before - n) * z * (1 - z)), -2)  # (T, N, B, 2, H)
-        back_rz, back_n = W_rz.mT.contiguous(), W_n.mT.contiguous()
-        of_rz, of_m, of_n = torch.empty_like(gates), torch.empty_like(n), torch.empty_like(n)
-        g = torch.zeros_like(n[0])
-        for t in range(len(n) - 1, -1, -1):
-            own = grads[t]
-            g = g if own is None else g + own
-            torch.mul(to_rz[t], g.unsqueeze(-2), out=of_rz[t].unflatten(-1, (2, H)))
-            torch.mul(to_m[t], g, out=of_m[t])
-            torch.mul(to_n[t], g, out=of_n[t])
-            g = torch.mul(g, z[t]).baddbmm_(of_rz[t], back_rz).baddbmm_(of_m[t], back_n)
-        x, before, d_rz, d_m, d_n = (_by_network(s) for s in (x, before, of_rz, of_m, of_n))
-        of_x = None
-        if ctx.needs_input_grad[0]:
-            rows = torch.bmm(d_rz, V_rz.mT).baddbmm_(d_n, V_n.mT)
-            of_x = rows.unflatten(1, (len(n), -1)).transpose(0, 1)
-        weights = [torch.bmm(a.mT, d) for a, d in ((x, d_rz), (x, d_n), (before, d_rz), (before, d_m))]
-        return of_x, *weights, *(d.sum(1, keepdim=True) for d in (d_rz, d_n, d_m)), None
-
-
-def _by_network(steps: Tensor) -> Tensor:
-    """(T, N, B, ·) -> (N, T·B, ·)."""
-    return steps.transpose(0, 1).flatten(1, 2)
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Backpropagation through time; the factors of the incoming gradient are computed for some steps at once."""
+        x, V, W, S, *records = ctx.saved_tensors
+        T, H = x.shape[1], S.shape[-1]
+        back = W.mT.contiguous()
+        of_V, of_W, of_b = torch.zeros_like(V), torch.zeros_like(W), torch.zeros_like(V[:, :1])
+        of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        g = grad[-1] if ctx.every else grad
+        for start in reversed(range(0, T, STEPS_AT_ONCE)):
+            some = slice(start, min(T, start + STEPS_AT_ONCE))
+            before, (r, z, m, n) = S[:, some], (record[:, some] for record in records)
+            factors = S.new_empty(*r.shape[:3], 4, H)
+            to_n = sigmoid_backward(1 - z, n)
+            factors[..., 3, :] = to_n
+            torch.mul(to_n, r, out=factors[..., 2, :])
+            sigmoid_backward.grad_input(to_n.mul_(m), r, grad_input=factors[..., 0, :])
+            sigmoid_backward.grad_input(before - n, z, grad_input=factors[..., 1, :])
+            deltas = torch.empty_like(factors)
+            to_states = deltas.flatten(3)[..., : 3 * H]
+            for k in reversed(range(r.shape[1])):
+                torch.mul(factors[:, k], g.unsqueeze(-2), out=deltas[:, k])
+                g = torch.mul(g, z[:, k]).baddbmm_(to_states[:, k], back)
+                if ctx.every and start + k:
+                    g += grad[start + k - 1]
+            of_W.baddbmm_(before.flatten(1, 2).mT, to_states.flatten(1, 2))
+            rows = deltas.flatten(3).flatten(1, 2)
+            of_V.baddbmm_(x[:, some].flatten(1, 2).mT, rows)
+            of_b += rows.sum(1, keepdim=True)
+            if of_x is not None:
+                of_x[:, some] = torch.bmm(rows, V.mT).view_as(x[:, some])
+        return of_x if of_x is None else of_x.transpose(0, 1), of_V, of_b, of_W, None, None

@@ -215,24 +215,26 @@ class ParallelGRU(_GatedCell):
 
     def forward(self, x: Tensor) -> Tensor:
         """Hidden states of all steps: ``x (T, N, B, I)`` -> ``(T, N, B, H)``."""
-        return torch.stack(self._run(x))
+        return self._run(x, every=True)
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``."""
-        return self._run(x)[-1]
+        return self._run(x, every=False)
 
-    def _run(self, x: Tensor) -> tuple[Tensor, ...]:
+    def _run(self, x: Tensor, every: bool) -> Tensor:
         _require_input(x, self.weight_ih_l0)
         h = _initial_state(x, self.weight_hh_l0)
         H = h.shape[-1]
-        V_rz, V_n = (part.contiguous() for part in self.weight_ih_l0.mT.split((2 * H, H), -1))
-        W_rz, W_n = (part.contiguous() for part in self.weight_hh_l0.mT.split((2 * H, H), -1))
-        b_rz, b_n = self.bias_ih_l0.unsqueeze(1).split((2 * H, H), -1)
-        c_rz, c = self.bias_hh_l0.unsqueeze(1).split((2 * H, H), -1)
-        states: tuple[Tensor, ...] = GatedRecurrence.apply(  # type: ignore[no-untyped-call]
-            x, V_rz, V_n, W_rz, W_n, b_rz + c_rz, b_n, c, h
-        )
-        return states
+        V, W = self.weight_ih_l0.mT, self.weight_hh_l0.mT
+        b, c = self.bias_ih_l0.unsqueeze(1), self.bias_hh_l0.unsqueeze(1)
+        # As in ParallelRNN, torch.sigmoid stands for torch.tanh: the recurrence is that of s = (h + 1) / 2.
+        c, W = c - W.sum(1, keepdim=True), 2 * W
+        (V_rz, V_n), (W_rz, W_n), (b_rz, b_n), (c_rz, c_n) = (part.split((2 * H, H), -1) for part in (V, W, b, c))
+        V = torch.cat((V_rz, torch.zeros_like(V_n), 2 * V_n), -1)
+        W = torch.cat((W_rz, 2 * W_n), -1)
+        b = torch.cat((b_rz + c_rz, 2 * c_n, 2 * b_n), -1)
+        states: Tensor = GatedRecurrence.apply(x, V, b, W, (h + 1) / 2, every)  # type: ignore[no-untyped-call]
+        return 2 * states - 1
 
 
 class ParallelLSTM(_GatedCell):

@@ -17,7 +17,7 @@ from gradflow.recurrent import (
     maxmin,
 )
 
-N, T, B, INPUTS, H = 3, 7, 4, 2, 6
+N, T, B, INPUTS, H = 3, 23, 4, 2, 6  # T: more than two of the pieces that a GRU takes at once, and a rest
 CELLS = [ParallelRNN, ParallelGRU, ParallelLSTM, ParallelLRU]
 
 
