@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradflow._global_seed import global_seed
-from gradflow.exercises import check
+from gradflow.exercises import check, example
 from gradflow.experiments import gates, precision
 from gradflow.experiments.comparison.race import MODELS, ORDER, build
 from gradflow.experiments.diagnosis import PATIENTS
@@ -31,6 +31,7 @@ MAKERS = {
     "delays": lambda g: learn_delays("orthogonal", [2], steps=1, seeds=1),
     "loss scaling": lambda g: precision.train_with_scaler(steps=1),
     "orthogonal matrix": lambda g: orthogonal_(torch.empty(3, 3), generator=g),
+    "arguments of a check": lambda g: example("chrono-init", 0),
     "answer": lambda g: check("chrono-init", lambda lstm, longest: torch.rand(3)),
     **{name: lambda g, name=name: build(name, ORDER, length=10, seeds=2, hidden=4) for name in MODELS},
     "patient": lambda g: PATIENTS["gradients_not_cleared"](0),
