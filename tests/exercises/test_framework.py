@@ -307,10 +307,13 @@ def test_gradients_left_on_a_model_are_named() -> None:
 @pytest.mark.parametrize("answer", [forever, stubborn])
 def test_endless_loop_is_stopped_and_reported(answer: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_runner, "SECONDS", 0.2)
-    before = threading.active_count()
+    monkeypatch.setattr(_runner, "PATIENCE", 1000)  # a loop that hardly gets the processor is not one that waits
+    before = set(threading.enumerate())
     verdict = PRODUCT.check(answer)
     assert not verdict.passed and "бесконечный цикл" in verdict.message
-    assert threading.active_count() == before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_check_survives_a_thread_that_cannot_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
