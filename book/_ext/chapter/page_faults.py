@@ -50,8 +50,6 @@ def read_sources(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> Non
         found = dict(reversed([one for faults in rules for one in faults]))  # one for a line
         for line, message in sorted(found.items()):
             fault(app, docname, line, message)
-        for line, message in () if found else unasked(source, file.stem):
-            fault(app, str(file_of_checks(file.stem)), line, message)
         page = PAGES[app].get(docname)
         if found and not os.environ.get(DRAFT) and page is not None and not page.is_executed(app):
             spoil(app, file)  # it is executed when its source is mended
@@ -73,31 +71,13 @@ def load_checks(app: Sphinx, docname: str, page: str) -> bool:
     try:
         _registry.checks_of(page)
     except Exception as error:  # whatever an author's module raises
-        file = file_of_checks(page)
+        file = Path(_registry.__file__).with_name(f"{page}.py")
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == file]
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
         fault(app, str(file), line or 1, f"the checks of the page raise {type(error).__name__}: {error}; mend them")
         spoil(app, Path(app.env.doc2path(docname)))
         return False
     return True
-
-
-def file_of_checks(page: str) -> Path:
-    """Where the checks of a page are registered."""
-    return Path(_registry.__file__).with_name(f"{page}.py")
-
-
-def unasked(source: Source, page: str) -> Iterator[source_faults.Fault]:
-    """Checks that no exercise of the page asks for, at their lines in the module of the checks."""
-    exercises = [block for block in source.blocks if block.name == "exercise"]
-    asked = {name for exercise in exercises for name in source_faults.checks_of(exercise, source)}
-    for name in [check.name for check in _registry.checks_of(page)] if page in _registry.page_names() else []:
-        if exercises and name not in asked:
-            before = file_of_checks(page).read_text(encoding="utf-8").partition(f'"{name}"')[0]
-            yield (
-                before.count("\n") + 1,
-                f"no exercise of {page}.md asks for «{name}»; write {{quiz}} {name}, or take it away",
-            )
 
 
 def faults_of_checks(source: Source, page: str) -> Iterator[source_faults.Fault]:

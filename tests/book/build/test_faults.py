@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bookmaker import KERNEL, build, small_book
-from build.faults import CHECKS, EXERCISE, PAGES, Fault
+from build.faults import CHECKS, PAGES, Fault
 
 BROKEN_WORK = """@article{broken,
   author = {Кто-то},
@@ -23,7 +23,6 @@ INDEX = "(sec-index)=\n# Начало\n\nБез ошибок.\n\n:::{glossary}\n
 OTHERS = {
     "_toc.yml": ("- file: book/nowhere", "there is no file book/nowhere.md"),
     "book/Другая.md": ("(sec-other)", "write it with a–z, 0–9, _"),
-    "code/gradflow/exercises/sum_fine.py": ('"unasked"', "no exercise of sum_fine.md asks for «unasked»"),
     "book/orphan.md": ("# Забытая", "is not in _toc.yml"),
     "book/references.bib": ("@article{unused2000", "nobody cites unused2000"),
     "book/broken.bib": ("", "the entry cannot be read"),
@@ -42,7 +41,6 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A book of which every page but the first has one fault."""
     pages = {name_of_file(name): fault.page(name) for name, fault in PAGES.items()}
     index = KERNEL + INDEX
-    pages["sum_fine"] = Fault(EXERCISE, "", "").page("sum-fine")
     folder = small_book(tmp_path_factory.mktemp("faults"), **{"index": index, **pages})
     for name in PAGES:
         if name.startswith("sum-"):
@@ -50,8 +48,6 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
             module.write_text(CHECKS.format(name=name), encoding="utf-8")
     with (folder / "_toc.yml").open("a", encoding="utf-8") as contents:
         contents.write("- file: book/binary\n- file: book/nowhere\n- file: book/Другая\n")
-    checks = CHECKS.format(name="sum-fine") + CHECKS.format(name="unasked").partition("\n")[2]
-    (folder / "code" / "gradflow" / "exercises" / "sum_fine.py").write_text(checks, encoding="utf-8")
     (folder / "book" / "Другая.md").write_text("(sec-other)=\n# Другая\n\nТекст.\n", encoding="utf-8")
     (folder / "book" / "orphan.md").write_text("# Забытая\n", encoding="utf-8")
     (folder / "book" / "binary.md").write_bytes("(sec-b)=\n# Страница\n\nНе UTF-8.\n".encode("cp1251"))
@@ -88,7 +84,7 @@ def test_both_builds_fail(reports: list[tuple[bool, dict[str, list[tuple[int, st
 
 
 def test_faultless_page_is_not_blamed(reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]) -> None:
-    assert [found.get(f"book/{page}.md", []) for page in ("index", "sum_fine") for _, found in reports] == 4 * [[]]
+    assert [found.get("book/index.md", []) for _, found in reports] == [[], []]
 
 
 @pytest.mark.parametrize(("name", "fault"), PAGES.items(), ids=PAGES)
