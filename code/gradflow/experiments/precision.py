@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
@@ -11,6 +11,8 @@ from torch import Generator, Tensor, nn
 
 from gradflow._global_seed import global_seed
 from gradflow._validation import require_count, require_positive
+from gradflow.book.figures import BLUE, GREEN, RED, Chart
+from gradflow.book.moving import Choice, Slider
 from gradflow.networks import gaussian_weights
 
 HALF = (torch.float16, torch.bfloat16)
@@ -189,3 +191,50 @@ def train_rounded(storage: str, nets: int = 5, steps: int = 1500, lr: float = 2e
         stuck.append((moved == weights).double().mean(1))
         weights = moved
     return Rounded(torch.stack(losses), torch.stack(stuck))
+
+
+_BINS = 8  # to a binary order
+_FORMATS = {  # its name; log2 of the smallest number, of the smallest normal one, and of what overflows
+    "float16": (-24, -14, 16.0),
+    "bfloat16": (-133, -126, 128.0),
+    "float8_e5m2": (-16, -14, math.log2(61440)),
+    "float8_e4m3fn": (-9, -6, math.log2(464)),
+}
+
+
+def order_histogram(signals: Tensor) -> list[int]:
+    """How many values lie in each eighth of a binary order from 2⁻⁶⁴ to 2⁸; smaller ones count for the first eighth."""
+    orders = (signals.abs().log2() * _BINS).floor().clamp(min=-64 * _BINS).long() + 64 * _BINS
+    return torch.bincount(orders.flatten(), minlength=72 * _BINS).tolist()
+
+
+def moving_chart(signals: Mapping[float, Tensor]) -> Chart:
+    """The binary orders of error signals under a loss scale, and the ends of a format.
+
+    Args:
+        signals: by gain, as exactly as they are known; from :func:`error_signals`.
+    """
+    counts = {f"{gain:g}": order_histogram(values) for gain, values in signals.items()}
+    first = next(iter(counts))
+    floor, normal, ceiling = _FORMATS["float16"]
+    orders = torch.tensor(counts[first]).reshape(-1, _BINS).sum(1) / sum(counts[first])
+    chart = Chart(titles=["Что видит формат"])
+    edges = torch.arange(-64, 9).repeat_interleave(2)
+    heights = torch.cat([torch.zeros(1), (100 * orders).repeat_interleave(2), torch.zeros(1)])
+    chart.ax.plot(edges, heights, color=BLUE, linestyle="-", linewidth=1.5, label="сигналы", gid="curve-signals")
+    for name, end, color, dash, words in (
+        ("zero", floor - 1, RED, "--", "левее — ноль"),
+        ("normal", normal, GREEN, ":", "левее — без точности"),
+        ("overflow", ceiling, RED, "-.", "правее — переполнение"),
+    ):
+        chart.ax.plot([end, end], [0, 30], color=color, linestyle=dash, label=words, gid=f"curve-{name}")
+    chart.ax.set(xlabel=r"двоичный порядок $\log_2|S\delta|$", ylabel="доля значений, %", xlim=(-64, 48), ylim=(0, 30))
+    chart.ax.legend(loc="upper left")
+    chart.moves(
+        "formats",
+        data={"counts": counts, "formats": _FORMATS},
+        format=Choice("формат", {name: name for name in _FORMATS}, "float16"),
+        power=Slider("множитель потери S: степень двойки", 0, 40, 1, 0),
+        gain=Choice("масштаб весов сети", {gain: gain.replace(".", ",") for gain in counts}, first),
+    )
+    return chart

@@ -24,6 +24,7 @@ from gradflow.experiments.deep_networks.moving import moved_profile
 from gradflow.experiments.exploding.cliff import descend, loss_and_gradient
 from gradflow.experiments.gates import cell_paths
 from gradflow.experiments.normalization import measured_growth
+from gradflow.experiments.precision import error_signals
 from gradflow.layer_norm import gradient_growth
 from gradflow.networks import gaussian_weights
 
@@ -34,6 +35,7 @@ FIGURES = {
     "fig-gates-moving": "gates",
     "fig-cliff-moving": "exploding",
     "fig-norm-moving": "normalization",
+    "fig-precision-moving": "precision",
 }
 REPEATABLE = {"fig-cliff-moving": 40}  # points: the descent along the cliff is chaotic
 MOVE, BACK = "ArrowDown", "ArrowUp"  # both a slider and a list to choose from know them
@@ -251,6 +253,25 @@ def test_growth_a_layer_is_predicted_and_measured(opened_once: dict[str, Page]) 
     told = re.search(r"предсказано ([\d,]+), измерено ([\d,]+);", says(page, figure))
     assert told and told[1] == decimal(growth, 3)
     assert float(told[2].replace(",", ".")) == pytest.approx(float(measured), rel=0.02)
+
+
+def test_format_loses_what_torch_loses(opened_once: dict[str, Page]) -> None:
+    figure = "fig-precision-moving"
+    page = opened_once[figure]
+    signals = error_signals(0.8, torch.float64)
+    press(page, figure, "power", "Home", *["ArrowRight"] * 12)
+    for dtype, overflow in ((torch.float16, 0.0), (torch.bfloat16, 0.0), (torch.float8_e5m2, 0.0)):
+        x = signals * 2.0**12
+        zeros, small = (x.to(dtype).double() == 0), x.abs() < torch.finfo(dtype).smallest_normal
+        shares = [float(100 * part.double().mean()) for part in (zeros, small & ~zeros)]
+        expected = [*shares, overflow, 100 - sum(shares)]
+        told = re.findall(r"([\d,]+) %", says(page, figure))
+        assert [float(one.replace(",", ".")) for one in told] == pytest.approx(expected, abs=0.06)
+        press(page, figure, "format", "ArrowDown")
+    orders = values(page, figure, "signals")
+    assert orders[:, 0].min() == pytest.approx(-64 + 12, abs=0.1)
+    top = np.histogram((signals.abs().log2() + 12).numpy().ravel(), bins=np.arange(-52, 21))[0].max()
+    assert orders[:, 1].max() == pytest.approx(100 * top / signals.numel(), abs=0.05)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
