@@ -17,15 +17,15 @@
     }
     edges.push(edges.at(-1));
     heights.push(0);
-    const line = (end) => [[end, end], [0, 30]];
+    const line = (end) => [[end, end], [0, 17]];
     const zeros = share((order) => order < floor - 1);
     const subnormal = share((order) => order >= floor - 1 && order < normal);
     const overflown = share((order) => order + 1 / BINS > ceiling);
     const kept = 100 - zeros - subnormal - overflown;
     return {
       curves: { signals: [edges, heights], zero: line(floor - 1), normal: line(normal), overflow: line(ceiling) },
-      says: `${format}, S = 2 в степени ${power}: нулями станут ${decimal(zeros)} %, точность потеряют ${decimal(subnormal)} %, ` +
-        `переполнятся ${decimal(overflown)} %, без потерь останутся ${decimal(kept)} %.`,
+      says: `${format}, S = 2 в степени ${power}: нулями станут ${decimal(zeros)}\u00a0%, точность потеряют ${decimal(subnormal)}\u00a0%, ` +
+        `переполнятся ${decimal(overflown)}\u00a0%, без потерь останутся ${decimal(kept)}\u00a0%.`,
     };
   };
 })();

@@ -227,14 +227,14 @@ def moving_chart(signals: Mapping[float, Tensor]) -> Chart:
         ("normal", normal, GREEN, ":", "левее — без точности"),
         ("overflow", ceiling, RED, "-.", "правее — переполнение"),
     ):
-        chart.ax.plot([end, end], [0, 30], color=color, linestyle=dash, label=words, gid=f"curve-{name}")
+        chart.ax.plot([end, end], [0, 17], color=color, linestyle=dash, label=words, gid=f"curve-{name}")
     chart.ax.set(xlabel=r"двоичный порядок $\log_2|S\delta|$", ylabel="доля значений, %", xlim=(-64, 48), ylim=(0, 30))
     chart.ax.legend(loc="upper left")
     chart.moves(
         "formats",
         data={"counts": counts, "formats": _FORMATS},
         format=Choice("формат", {name: name for name in _FORMATS}, "float16"),
-        power=Slider("множитель потери S: степень двойки", 0, 40, 1, 0),
+        power=Slider("множитель потери, степень 2", 0, 40, 1, 0),
         gain=Choice("масштаб весов сети", {gain: gain.replace(".", ",") for gain in counts}, first),
     )
     return chart

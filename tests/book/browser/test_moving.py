@@ -113,6 +113,14 @@ def marks(page: Page, figure: str, curve: str) -> np.ndarray:
     return np.array(page.locator(f"#{figure} [data-curve={curve}] use").evaluate_all(seen), dtype=float).reshape(-1, 2)
 
 
+def inside(page: Page, figure: str, curve: str, points: np.ndarray) -> np.ndarray:
+    """Those of the points, in px, that lie in the panel of a curve: matplotlib cuts what leaves the picture."""
+    panel = page.locator(f"#{figure} svg:has([data-curve={curve}])")
+    scales = json.loads(panel.get_attribute("data-scales") or "")
+    ends = np.sort([scales["x"][:2], scales["y"][:2]])
+    return points[((points >= ends[:, 0]) & (points <= ends[:, 1])).all(axis=1)]
+
+
 def shows(page: Page, figure: str, curve: str, xs: object, ys: object) -> bool:
     """Tell whether a curve of the figure goes through the points."""
     drawn, expected = path(page, figure, curve), in_panel(page, figure, curve, xs, ys)
@@ -132,7 +140,7 @@ def test_script_draws_what_the_cell_has_drawn(figure: str, site: str, open_page:
         page.keyboard.press(BACK)
         assert says(page, figure) == sentence
         for curve, still in stills.items():
-            still = still[: REPEATABLE.get(figure)]
+            still = inside(page, figure, curve, still[: REPEATABLE.get(figure)])
             drawn = path(page, figure, curve)
             distances = np.linalg.norm(drawn[:, None] - still[None], axis=2).min(axis=0) if len(still) else np.zeros(1)
             assert distances.max() < 2 * PIXEL, curve  # matplotlib leaves out points that lie on a straight line
@@ -265,7 +273,7 @@ def test_format_loses_what_torch_loses(opened_once: dict[str, Page]) -> None:
         zeros, small = (x.to(dtype).double() == 0), x.abs() < torch.finfo(dtype).smallest_normal
         shares = [float(100 * part.double().mean()) for part in (zeros, small & ~zeros)]
         expected = [*shares, overflow, 100 - sum(shares)]
-        told = re.findall(r"([\d,]+) %", says(page, figure))
+        told = re.findall(r"([\d,]+)\s%", says(page, figure))
         assert [float(one.replace(",", ".")) for one in told] == pytest.approx(expected, abs=0.06)
         press(page, figure, "format", "ArrowDown")
     orders = values(page, figure, "signals")
