@@ -66,5 +66,6 @@ def test_lost_reader_is_met(theme: str, site: str, open_page: OpenPage) -> None:
         result = Axe().run(opened.page, options=RULES)
         assert result.violations_count == 0, result.generate_report()
         assert opened.page.evaluate("document.documentElement.scrollWidth") <= 320
-        for link in opened.page.get_by_role("link").all():  # not followed: with BASE_URL they lead to the published site
+        # With BASE_URL the links lead to the published site: they are not followed.
+        for link in opened.page.get_by_role("link").all():
             assert (SITE / str(link.get_attribute("href"))).exists()
