@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page
 
 from bookmaker import SITE
 from browser.opening import OpenPage
+from browser.test_narrow import SHOW_ALL
 from browser.test_pages import RULES
 from expressions import READABLE, ROUNDINGS, SELECTIONS, UNREADABLE
 from gradflow.exercises._expression import UnreadableError, parse
@@ -171,6 +172,7 @@ def test_nothing_is_stored_about_the_reader(site: str, open_page: OpenPage) -> N
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (375, "dark")])
 def test_answered_field_is_accessible(width: int, theme: str, site: str, open_page: OpenPage) -> None:
     with open_page(site + SHEET, width, theme) as opened:
+        opened.page.add_style_tag(content=SHOW_ALL)  # what is far from the screen is not laid out before
         unfold(opened.page)
         for entry in QUIZZES["problem_sheet"]:
             submit(opened.page, entry, answers_to_try(entry)[2])

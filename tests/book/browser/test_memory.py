@@ -6,6 +6,7 @@ from playwright.sync_api import Page
 
 from browser.opening import OpenPage
 from browser.test_answer_fields import QUIZZES, SHEET, answers_to_try, field, submit
+from browser.test_narrow import SHOW_ALL
 from browser.test_pages import RULES
 from gradflow.exercises._quiz import ChoiceCheck
 
@@ -39,6 +40,7 @@ def test_what_is_solved_survives_a_reload(before: bool, site: str, open_page: Op
         assert solved(opened.page)
         assert field(opened.page, ENTRY.name).locator("[role=status]").inner_text() == "✓ Решено раньше."
         assert opened.page.get_by_label("Запоминать решённое").is_checked()
+        opened.page.add_style_tag(content=SHOW_ALL)
         assert Axe().run(opened.page, options=RULES).violations_count == 0
         submit(opened.page, ENTRY, WRONG)
         opened.page.reload()
