@@ -38,7 +38,8 @@ def element(html: str, name: str) -> str:
 
 
 def portable(html: str) -> str:
-    """Take out what has a place on its own page alone: ids, links, and drawings, which are heavy."""
+    """Take out what has a place on its own page alone: ids, links, and drawings with what moves them."""
+    html = re.sub(r"(<figure\b[^>]*>).*?(?=<figcaption)", r"\1\n", html, flags=re.DOTALL)
     html = re.sub(r'<a class="headerlink".*?</a>|<svg\b.*?</svg>', "", html, flags=re.DOTALL)
     html = re.sub(r"</?a\b[^>]*>", "", html)
     return re.sub(r'\s(?:id|for|role|aria-label|tabindex)="[^"]*"', "", html)

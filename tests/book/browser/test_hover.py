@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 from bookmaker import SAMPLE, build, small_book
 from browser.opening import OpenPage
 from browser.test_pages import RULES
+from chapter.previews import portable
 
 OTHER = """(sec-other)=
 # Другая
@@ -135,3 +136,9 @@ def test_finger_follows_the_link(folder: Path, browser: Browser) -> None:
 def test_page_without_references_loads_no_script(folder: Path) -> None:
     assert "hover.js" in (folder / "sample.html").read_text(encoding="utf-8")
     assert "hover.js" not in (folder.parent / "search.html").read_text(encoding="utf-8")
+
+
+def test_a_figure_of_another_page_comes_as_its_caption() -> None:
+    drawn = "<div><svg></svg><select><option>ReLU</option></select></div>"
+    figure = f'<figure id="f">\n{drawn}\n<figcaption>Рост.</figcaption></figure>'
+    assert portable(figure) == "<figure>\n<figcaption>Рост.</figcaption></figure>"
