@@ -24,7 +24,7 @@ def test_status_puts_the_titles_beside_the_names() -> None:
     told = str(status("exploding"))
     assert f"\nexploding — {heading}\n" in told
     for name in exercise.checks:
-        assert f"· {name} — {exercise.title}\n" in told
+        assert f" {name} — {exercise.title}\n" in told
     assert f"<td>{heading}</td>" in status("exploding")._repr_html_()
 
 
