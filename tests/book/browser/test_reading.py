@@ -48,6 +48,26 @@ def test_dark_page_is_dark_before_a_script_has_come(site: str, browser: Browser)
     page.close()
 
 
+INNER = "article section section :is(figure, div.proof, div.exercise)[id]"
+TOP_OF_TARGET = """() => {
+  const bottom = document.documentElement.scrollHeight - innerHeight - scrollY;
+  return bottom < 2 ? 64 : document.getElementById(location.hash.slice(1)).getBoundingClientRect().top;
+}"""
+
+
+@pytest.mark.parametrize("page", pages_with("div class=\"exercise")[:2])
+def test_link_to_a_figure_a_theorem_or_an_exercise_lands_there(page: str, site: str, browser: Browser) -> None:
+    reader = browser.new_page(viewport={"width": 375, "height": 900})
+    reader.goto(site + page)
+    names = reader.locator(INNER).evaluate_all("found => found.map((one) => one.id)")
+    for name in names[:: max(1, len(names) // 5)]:
+        reader.goto("about:blank")
+        reader.goto(f"{site}{page}#{name}")
+        reader.wait_for_timeout(500)  # what comes near is laid out, and nothing may move the target
+        assert 0 <= reader.evaluate(TOP_OF_TARGET) < 200, name
+    reader.close()
+
+
 @pytest.mark.parametrize("page", pages_with('class="math')[:2])
 def test_page_reads_the_same_from_a_folder(page: str, open_page: OpenPage) -> None:
     with open_page((SITE / page).as_uri()) as opened:
