@@ -55,7 +55,7 @@ TOP_OF_TARGET = """() => {
 }"""
 
 
-@pytest.mark.parametrize("page", pages_with("div class=\"exercise")[:2])
+@pytest.mark.parametrize("page", pages_with('div class="exercise')[:2])
 def test_link_to_a_figure_a_theorem_or_an_exercise_lands_there(page: str, site: str, browser: Browser) -> None:
     reader = browser.new_page(viewport={"width": 375, "height": 900})
     reader.goto(site + page)
