@@ -15,14 +15,15 @@
   };
 
   const start = () => {
-    // The window, a moving sidebar, an opened block change the room of a box.
-    const resized = new ResizeObserver((entries) => entries.forEach((entry) => look(entry.target)));
+    // The window, a moving sidebar, an opened block change the room of a box, and a font that comes late what it holds.
+    const resized = new ResizeObserver((entries) => entries.forEach((entry) => look(entry.target.closest(SCROLLING))));
     const near = new IntersectionObserver(
       (entries) => {
         for (const entry of entries.filter((one) => one.isIntersecting)) {
           near.unobserve(entry.target);
           entry.target.addEventListener("scroll", () => look(entry.target), { passive: true });
           resized.observe(entry.target);
+          if (entry.target.firstElementChild) resized.observe(entry.target.firstElementChild);
         }
       },
       { rootMargin: "50%" },
@@ -32,12 +33,9 @@
       box.tabIndex = 0; // until it is measured
       near.observe(box);
     });
-    // Whoever goes by the keyboard passes through all of them, in a window of any width.
-    let width = 0;
+    // Whoever goes by the keyboard passes through all of them.
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "Tab" || width === window.innerWidth) return;
-      width = window.innerWidth;
-      boxes.forEach(look);
+      if (event.key === "Tab") boxes.forEach(look);
     });
   };
 
