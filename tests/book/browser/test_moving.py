@@ -29,6 +29,7 @@ from gradflow.layer_norm import gradient_growth
 from gradflow.networks import gaussian_weights
 
 FIGURES = {
+    "fig-index-powers": "index",
     "fig-deep-moving": "deep_networks",
     "fig-products-moving": "jacobian_products",
     "fig-random-moving": "random_matrices",
@@ -222,6 +223,16 @@ def test_gradient_of_a_cell_is_that_of_the_package(opened_once: dict[str, Page])
     expected = in_panel(page, figure, "memory", [2], [1 / (1 - gate)])
     assert np.abs(marks(page, figure, "memory") - expected).max() < PIXEL
     assert f"прямой путь {written(gate**10, 2)}, вся производная {written(10 ** whole[10], 2)}" in says(page, figure)
+
+
+def test_powers_are_those_of_one_number(opened_once: dict[str, Page]) -> None:
+    figure = "fig-index-powers"
+    page = opened_once[figure]
+    press(page, figure, "factor", "Home")
+    assert shows(page, figure, "power", range(101), [0.7**n for n in range(101)])
+    assert f"ослаб в {written(0.7**-100, 2)} раз" in says(page, figure)
+    last = next(n for n in range(101) if 0.7**n < torch.finfo(torch.float16).smallest_normal * 2**-10)
+    assert says(page, figure).endswith(f"не помещается с {last}-го умножения.")
 
 
 def test_walk_on_the_cliff_is_that_of_the_package(opened_once: dict[str, Page]) -> None:
