@@ -74,7 +74,7 @@ def press(page: Page, figure: str, name: str, *keys: str) -> None:
 
 
 def says(page: Page, figure: str) -> str:
-    return page.locator(f"#{figure} [role=status]").inner_text()
+    return page.locator(f"#{figure} [role=status]").text_content() or ""
 
 
 def path(page: Page, figure: str, curve: str) -> np.ndarray:
