@@ -75,9 +75,13 @@ def shortened(text: str) -> str:
 
 
 def description(app: Sphinx, doctree: nodes.document, docname: str) -> str:
-    """What the first paragraph of a page says."""
+    """What the first paragraph of a page says; it may stand in a box without a title."""
     section = next(iter(doctree.findall(nodes.section)), doctree)
-    paragraph = next((child for child in section.children if isinstance(child, nodes.paragraph)), None)
+    boxes = [
+        child for child in section.children if isinstance(child, nodes.container) and "no-print" in child["classes"]
+    ]
+    children = [child for place in (section, *boxes) for child in place.children]
+    paragraph = next((child for child in children if isinstance(child, nodes.paragraph)), None)
     return shortened(Collector(app, docname).inline(paragraph)) if paragraph is not None else ""
 
 
