@@ -14,6 +14,8 @@ RULES = {
 }
 VIEWS = [(width, theme) for width in (1280, 375, 320) for theme in ("light", "dark")]
 # The root only leads to the first page, and the page 404 has no theme.
+# A link of the menu that is half under the search box, which stays in sight, is no small target: menus scroll.
+MENU_TO_ITS_TOP = "document.querySelectorAll('.bd-sidebar-primary').forEach((menu) => { menu.scrollTop = 0; })"
 READ = [page for page in pages() if page not in {"index.html", "404.html"}]
 
 
@@ -58,6 +60,7 @@ def test_axe_finds_nothing(opened: Opened) -> None:
     opened.page.keyboard.press("Tab")  # boxes far from the screen are looked at when the keyboard is used
     opened.page.evaluate("document.activeElement.blur()")
     opened.page.wait_for_function("!document.querySelector('.tooltip')")  # nothing is left open over the page
+    opened.page.evaluate(MENU_TO_ITS_TOP)
     found = Axe().run(opened.page, options=RULES).response["violations"]
     assert [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]] == []
 
