@@ -8,7 +8,8 @@
   globalThis.gradflow = gradflow;
 
   // Numbers as gradflow.book.written and decimal write them.
-  const russian = (text) => text.replace(".", ",").replace("-", "−");
+  const grouped = (whole) => (whole.length < 5 ? whole : whole.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
+  const russian = (text) => text.replace(/\d+/, grouped).replace(".", ",").replace("-", "−");
   const superscript = (power) => [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]).join("");
   gradflow.decimal = (value, places = 1) => russian((Number(value.toFixed(places)) + 0).toFixed(places));
   gradflow.written = (value, digits = 3) => {
@@ -24,12 +25,12 @@
   };
   gradflow.counted = (n, one, few, many) => {
     const [tens, units] = [n % 100, n % 10];
-    return `${n} ${tens > 10 && tens < 20 ? many : units === 1 ? one : units > 1 && units < 5 ? few : many}`;
+    return `${grouped(String(n))} ${tens > 10 && tens < 20 ? many : units === 1 ? one : units > 1 && units < 5 ? few : many}`;
   };
   gradflow.times = (ratio) => {
     const text = gradflow.written(ratio, 2);
     if (text.includes("·") || text.includes("∞")) return `${text} раз`;
-    return text.includes(",") ? `${text} раза` : gradflow.counted(Number(text), "раз", "раза", "раз");
+    return text.includes(",") ? `${text} раза` : gradflow.counted(Number(text.replace("\u202f", "")), "раз", "раза", "раз");
   };
   gradflow.range = (first, last, step = 1) =>
     Array.from({ length: Math.floor((last - first) / step + 1e-9) + 1 }, (_, k) => first + k * step);
