@@ -386,7 +386,7 @@ def test_paper_shows_the_still(figure: str, site: str, open_page: OpenPage) -> N
 
 
 def test_numbers_are_written_as_in_python(opened_once: dict[str, Page]) -> None:
-    values = [0.0, 1.0, -0.5, 0.0001234, 0.09996, 9.996, 123.0, 12345.0, 65504.0, 99999.0, 123456.0, 6.37e8, -2.5e-30, 1e-30]
+    values = [0.0, 1.0, -0.5, 0.0001234, 0.09996, 9.996, 123.0, 12345.0, 99999.0, 123456.0, 6.37e8, -2.5e-30, 1e-30]
     page = next(iter(opened_once.values()))
     for digits in (1, 2, 3):
         said = page.evaluate(f"values => values.map(one => gradflow.written(one, {digits}))", values)

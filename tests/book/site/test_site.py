@@ -8,7 +8,7 @@ import pytest
 
 from bookmaker import ROOT, SITE, pages
 
-LIMIT = 24_000_000  # bytes
+LIMIT = 20_000_000  # bytes
 CELL = re.compile(r"^(`{3,}|~{3,}|:{3,})\{code-cell\}", re.MULTILINE)
 
 
