@@ -2,7 +2,7 @@
 
     python code/benchmarks/residuals.py --out code/gradflow/experiments/transformer/residuals.json
 
-Some ten minutes of one core. Each depth of each way is written as soon as it ends, so a run that is cut off goes on
+Some twenty minutes of one core. Each depth of each way is written as soon as it ends, so a run that is cut off goes on
 where it stopped: call it again with the same arguments. Networks, task and goal are those of
 ``gradflow.experiments.transformer.training.learn``; seeds are counted inside one stack of networks.
 """
