@@ -23,7 +23,7 @@ book: .venv/book-installed
 
 test: .venv/test-installed lint book
 	$(BIN)/python tests/book/browser/chromium.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
 
 pdf: book
 	$(BIN)/python tests/book/browser/chromium.py
