@@ -8,6 +8,7 @@ MODULES = [
     "bibliography",
     "book_faults",
     "charts",
+    "early_fonts",
     "english_terms",
     "execution",
     "executed_notebooks",
