@@ -1,5 +1,8 @@
 """Formulas in the browser: copied as TeX, read as MathML, drawn without a script."""
 
+import json
+import re
+
 import pytest
 from playwright.sync_api import Browser
 
@@ -31,6 +34,21 @@ def test_every_formula_has_mathml(page: str) -> None:
     html = (SITE / page).read_text(encoding="utf-8")
     assert html.count("<mjx-container ") == html.count("<mjx-assistive-mml><math")
     assert "MathJax" not in html
+
+
+@pytest.mark.parametrize("page", [PAGE, "book/notation.html", "book/index.html"])
+def test_a_page_asks_in_its_head_for_every_font_that_it_draws(page: str, site: str, open_page: OpenPage) -> None:
+    asked = re.search(
+        r"for \(const font of (\[.*?\])\) document\.fonts\.load", (SITE / page).read_text(encoding="utf-8")
+    )
+    assert asked is not None
+    families = {re.sub(r'^(900 )?1em |"', "", font) for font in json.loads(asked[1])}
+    with open_page(site + page) as opened:
+        opened.page.emulate_media(media="print")  # lays out everything
+        opened.page.evaluate("() => document.fonts.ready.then(() => null)")
+        loaded = "[...document.fonts].filter((font) => font.status === 'loaded').map((font) => font.family)"
+        drawn = {family.replace('"', "") for family in opened.page.evaluate(loaded)}
+        assert {"MJXTEX"} <= drawn <= families
 
 
 def test_headings_of_tables_keep_their_mathml(site: str, open_page: OpenPage) -> None:
