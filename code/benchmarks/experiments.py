@@ -4,7 +4,7 @@
 
 Each page of ``book/`` (or each page named, as ``comparison``) runs in a process of its own on one thread, cell by cell.
 Printed are the pages and the costliest cells with their first line of code. The import of torch is counted, as
-``start``; drawing is part of its cell. Goals: 300 s for the book, 120 s for a page.
+``start``; drawing is part of its cell. Goals: 300 s for the book, 100 s for a page.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 BOOK = Path(__file__).parents[2] / "book"
-BOOK_GOAL, PAGE_GOAL = 300, 120
+BOOK_GOAL, PAGE_GOAL = 300, 100
 CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 OPTIONS = re.compile(r"\A(?::[a-z-]+:[^\n]*\n)+")
 
