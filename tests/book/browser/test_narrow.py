@@ -1,9 +1,10 @@
 """On a phone nothing is cut without a sign, and nothing pushes the page sideways."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as StillCut
 
 from bookmaker import SITE, pages
@@ -32,39 +33,42 @@ LONE = """() => [...document.querySelectorAll("article .math")].filter((formula)
 }).map((formula) => formula.querySelector("mjx-container").dataset.tex)"""
 
 
-@pytest.mark.parametrize("page", BOOK)
-def test_what_is_cut_fades_and_can_be_scrolled(page: str, site: str, open_page: OpenPage) -> None:
-    with open_page(site + page, width=375) as opened:
-        opened.page.add_style_tag(content=SHOW_ALL)
-        opened.page.evaluate("document.querySelectorAll('article details').forEach((fold) => { fold.open = true; })")
-        opened.page.set_viewport_size({"width": 375, "height": 20_000})
-        for top in range(0, opened.page.evaluate("document.documentElement.scrollHeight"), 15_000):
-            opened.page.evaluate(f"window.scrollTo(0, {top})")
-            opened.page.wait_for_timeout(200)
-        with suppress(StillCut):  # the boxes are looked at when they have come near the screen
-            opened.page.wait_for_function(f"({CUT})().length === 0", timeout=10_000)
-        assert opened.page.evaluate(CUT) == []
-
-
-@pytest.mark.parametrize("page", BOOK)
-@pytest.mark.parametrize("style", ["", TEXT_SPACING], ids=["plain", "spaced"])
-def test_narrowest_page_does_not_scroll_sideways(page: str, style: str, site: str, open_page: OpenPage) -> None:
-    with open_page(site + page, width=320) as opened:
-        opened.page.add_style_tag(content=SHOW_ALL + style)
-        assert opened.page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
 BROKEN = """() => [...document.querySelectorAll("article mjx-container:has(mjx-break):not([display], .wide)")].filter(
   (formula) => formula.checkVisibility() && getComputedStyle(formula).display !== "inline"
 ).map((formula) => formula.dataset.tex)"""
 
 
-@pytest.mark.parametrize("page", BOOK)
-def test_no_line_begins_with_the_comma_after_a_formula(page: str, site: str, open_page: OpenPage) -> None:
-    with open_page(site + page, width=375) as opened:
+@pytest.fixture(scope="module", params=BOOK)
+def page(request: pytest.FixtureRequest, site: str, open_page: OpenPage) -> Iterator[Page]:
+    """A page on the narrowest phone, all of it laid out; the last test unfolds it."""
+    with open_page(site + request.param, width=320) as opened:
         opened.page.add_style_tag(content=SHOW_ALL)
-        assert opened.page.evaluate(LONE) == []
-        assert opened.page.evaluate(BROKEN) == []
+        yield opened.page
+
+
+@pytest.mark.parametrize("style", ["", TEXT_SPACING], ids=["plain", "spaced"])
+def test_narrowest_page_does_not_scroll_sideways(page: Page, style: str) -> None:
+    page.set_viewport_size({"width": 320, "height": 900})
+    sheet = page.add_style_tag(content=SHOW_ALL + style)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    sheet.evaluate("(sheet) => sheet.remove()")
+
+
+def test_no_line_begins_with_the_comma_after_a_formula(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 900})
+    assert page.evaluate(LONE) == []
+    assert page.evaluate(BROKEN) == []
+
+
+def test_what_is_cut_fades_and_can_be_scrolled(page: Page) -> None:
+    page.evaluate("document.querySelectorAll('article details').forEach((fold) => { fold.open = true; })")
+    page.set_viewport_size({"width": 375, "height": 20_000})
+    for top in range(0, page.evaluate("document.documentElement.scrollHeight"), 15_000):
+        page.evaluate(f"window.scrollTo(0, {top})")
+        page.wait_for_timeout(200)
+    with suppress(StillCut):  # the boxes are looked at when they have come near the screen
+        page.wait_for_function(f"({CUT})().length === 0", timeout=10_000)
+    assert page.evaluate(CUT) == []
 
 
 def test_links_to_the_neighbouring_pages_are_whole(site: str, open_page: OpenPage) -> None:
