@@ -21,12 +21,9 @@ SCRIPT = "for (const font of {}) document.fonts.load(font);"
 
 def fonts_of(body: str) -> list[str]:
     """Return the fonts that the icons and the formulas of a page need, as CSS writes them."""
-    if "<mjx-container" not in body:
-        return [ICONS]
-    return [
-        ICONS,
-        *(f"1em {family}" for family in (*SIGNS, *(f"MJX{name}" for name in sorted(set(VARIANT.findall(body)))))),
-    ]
+    variants = sorted({f"MJX{name}" for name in VARIANT.findall(body)})
+    families = [*SIGNS, *variants] if "<mjx-container" in body else []
+    return [ICONS, *(f"1em {family}" for family in families)]
 
 
 def ask(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document | None) -> None:

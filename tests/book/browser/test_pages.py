@@ -14,13 +14,13 @@ RULES = {
     "resultTypes": ["violations"],  # a report on what is right takes as long again
 }
 VIEWS = [(width, theme) for width in (1280, 375, 320) for theme in ("light", "dark")]
-# The root only leads to the first page, and the page 404 has no theme.
 # A link of the menu that is half under the search box, which stays in sight, is no small target: menus scroll.
 MENU_TO_ITS_TOP = "document.querySelectorAll('.bd-sidebar-primary').forEach((menu) => { menu.scrollTop = 0; })"
 # The theme looks for what scrolls 300 ms after a change of width, which a page is told of with its next frame.
 SETTLED = """() => new Promise((settled) => {
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(settled, 350)));
 })"""
+# The root only leads to the first page, and the page 404 has no theme.
 READ = [page for page in pages() if page not in {"index.html", "404.html"}]
 
 
