@@ -1,6 +1,6 @@
 """Builds, checks and shows one page: ``python book/_ext/build_page.py gates``, or ``make page PAGE=gates``.
 
-No other page is read or executed, so references to them lead nowhere in this draft; a cell may take 30 seconds.
+No other page but the literature is read, so references to them lead nowhere in this draft; a cell may take 30 seconds.
 The outputs go to the same cache as those of the whole book.
 """
 
@@ -14,14 +14,17 @@ from check_site import Page, in_source
 
 ROOT = Path(__file__).parents[2]
 DRAFT = ROOT / "_build" / "page"
+LITERATURE = "references"
 ECHOES = ("an unresolved reference", "leads nowhere", "has no such place")  # of the pages that are not there
 
 
 def write_contents(name: str) -> Path:
-    """Write a table of contents with one page, and return its place."""
+    """Write a table of contents with one page and the literature that it cites, and return its place."""
     DRAFT.mkdir(parents=True, exist_ok=True)
     contents = DRAFT / "_toc.yml"
-    contents.write_text(f"format: jb-book\nroot: book/{name}\n", encoding="utf-8")
+    cited = name != LITERATURE and (ROOT / "book" / f"{LITERATURE}.md").exists()
+    literature = f"chapters:\n- file: book/{LITERATURE}\n" if cited else ""
+    contents.write_text(f"format: jb-book\nroot: book/{name}\n{literature}", encoding="utf-8")
     return contents
 
 
