@@ -183,8 +183,9 @@ def _scales(ax: Axes) -> str:
 def _inline_svg(ax: Axes, moves: bool = False) -> str:
     """The panel as an ``<svg>`` element whose black is ``currentColor`` and whose ids are its own."""
     figure = _figure(ax)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # the layout is found once: the same drawing gives the same bytes
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)
+    figure.set_layout_engine()  # the layout is found once: the same drawing gives the same bytes, and is drawn once
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, dpi=144, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
