@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, grad_and_value, stack_module_state, vmap
+from torch.func import functional_call, stack_module_state, vmap
 
 from gradflow._validation import require_count, require_number
 from gradflow.book.figures import BLUE, RED, Chart
@@ -177,20 +177,23 @@ def train_deep(
         readout = torch.randn(width, generator=generator) / math.sqrt(width)
         data += [(x, labels, readout)] * len(rates)
     parameters, _ = stack_module_state(networks)
-    parameters = {name: value.detach() for name, value in parameters.items()}
+    weights = list(parameters.values())
     x, labels, readout = (torch.stack(parts) for parts in zip(*data, strict=True))
     template = networks[0]
 
     def loss(weights: dict[str, Tensor], x: Tensor, labels: Tensor, readout: Tensor) -> Tensor:
-        margin = labels * (functional_call(template, weights, (x,)) @ readout)
+        margin = labels * (functional_call(template, weights, (x,), tie_weights=False) @ readout)
         return nn.functional.softplus(-margin).mean()
 
     rate = torch.tensor(rates).repeat(seeds)
     history = torch.empty(steps, len(rate))
-    gradient = vmap(grad_and_value(loss))
     for step in range(steps):
-        gradients, history[step] = gradient(parameters, x, labels, readout)
-        parameters = {name: value - rate[:, None, None] * gradients[name] for name, value in parameters.items()}
+        losses = vmap(loss)(parameters, x, labels, readout)
+        gradients = torch.autograd.grad(losses.sum(), weights)  # no network sees another
+        with torch.no_grad():
+            history[step] = losses
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight -= rate[:, None, None] * gradient
     return history.T.reshape(seeds, len(rates), steps)
 
 
