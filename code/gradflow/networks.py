@@ -12,7 +12,6 @@ from collections.abc import Callable
 import torch
 from torch import Generator, Tensor, nn
 
-from gradflow._global_seed import global_seed
 from gradflow._validation import (
     ask,
     require_callable,
@@ -184,8 +183,7 @@ def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
 
 def _linear(weight: Tensor) -> nn.Linear:
     width = len(weight)
-    with global_seed():
-        layer = nn.Linear(width, width, bias=False)
+    layer = nn.Linear(width, width, bias=False, device="meta")  # draws no weights of its own
     layer.weight = nn.Parameter(weight.detach().clone())
     return layer
 

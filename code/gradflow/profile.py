@@ -60,7 +60,8 @@ def layer_gradient_norms(model: nn.Module, x: Tensor, loss_fn: Callable[[Tensor]
     if require_tensor("x", x).numel() == 0:
         raise ValueError(f"x: expected at least one sample, got shape {tuple(x.shape)}")
     calls: list[Call] = []
-    watcher = CallWatcher(model, lambda call: _note(calls, call))
+    used: dict[int, Tensor] = {}
+    watcher = CallWatcher(model, lambda call: _note(calls, used, call))
     linears = [module for module in (*model.modules(), *watcher.unregistered.values()) if isinstance(module, nn.Linear)]
     if not linears:
         raise ValueError(f"model: expected at least one nn.Linear layer, got none in {type(model).__name__}")
@@ -72,10 +73,9 @@ def layer_gradient_norms(model: nn.Module, x: Tensor, loss_fn: Callable[[Tensor]
     with _as_it_was(model, watcher):
         with parametrize.cached(), watcher:
             output = ask("model", model, x.detach().clone())
-            # While the cache is open, a parametrised layer.weight is the very tensor that the pass multiplied with.
-            weights = [_weight(call.module) for call in calls]
         loss = _loss(loss_fn, output, calls)
         outputs: list[Tensor] = [call.output for call in calls]
+        weights = list(used.values())
         trained = [weight for weight in weights if weight.requires_grad]
         grads = torch.autograd.grad(loss.reshape(()), [*outputs, *trained], allow_unused=True, materialize_grads=True)
     for index in reversed(range(len(calls))):
@@ -89,11 +89,12 @@ def layer_gradient_norms(model: nn.Module, x: Tensor, loss_fn: Callable[[Tensor]
     )
 
 
-def _note(calls: list[Call], call: Call) -> Any:
-    """Keep the call of a linear layer; hand on a copy, which an in-place activation may overwrite."""
+def _note(calls: list[Call], used: dict[int, Tensor], call: Call) -> Any:
+    """Keep the call of a linear layer and its weight; hand on a copy, which an in-place activation may overwrite."""
     if not isinstance(call.module, nn.Linear):
         return None
-    if any(_weight(call.module) is _weight(other.module) for other in calls):
+    weight = call.module.weight  # of a parametrised layer, while its cache is open, what the pass multiplied with
+    if id(weight) in used:
         raise ValueError(
             f"model: expected every linear layer to be called once, got the weight of {call.name!r} used twice"
         )
@@ -102,13 +103,8 @@ def _note(calls: list[Call], call: Call) -> Any:
     if not call.output.requires_grad:
         call.output = call.output.requires_grad_()
     calls.append(call)
+    used[id(weight)] = weight
     return call.output.clone()
-
-
-def _weight(module: nn.Module) -> Tensor:
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight
 
 
 def _loss(loss_fn: Callable[[Tensor], Tensor], output: object, calls: list[Call]) -> Tensor:
