@@ -155,15 +155,17 @@ def train(
     for step in range(steps):
         x, y = _batch(sample, n)
         active = stack.active
-        output = ask("model", functional_call, model, stack.parameters, (x.index_select(1, active),))
+        x = x if active.numel() == n else x.index_select(1, active)
+        output = ask("model", functional_call, model, stack.parameters, (x,))
         losses = _measured(measure, _spread(output, active, n), y, n).index_select(0, active)
         gradient = torch.cat([g.flatten(1) for g in torch.autograd.grad(losses.sum(), stack.leaves)], dim=1)
         losses = losses.detach()
-        finite = losses.isfinite() & gradient.isfinite().all(1)
+        finite = losses.isfinite() & gradient.abs().amax(1).isfinite()
 
         loss[step, active] = losses
-        diverged_at[active[~finite]] = step + 1
-        gradient[~finite] = 0.0
+        if not finite.all():
+            diverged_at[active[~finite]] = step + 1
+            gradient[~finite] = 0.0
         norms = clip_grad_norm_([gradient], thresholds[active])
         grad_norm[step, active] = torch.where(finite, norms, math.nan)
         taken = finite & (norms <= skips[active])
@@ -294,7 +296,7 @@ class _Adam:
     def direction(self, gradient: Tensor, taken: Tensor) -> Tensor:
         """The step for a learning rate of one; the moments of networks outside ``taken`` stay as they are."""
         self.step += 1
-        skipped = ~taken
+        skipped = (~taken).nonzero().squeeze(1)  # most often none
         mean, square = self.mean[skipped], self.square[skipped]
         self.mean.lerp_(gradient, 1 - 0.9)
         self.square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
