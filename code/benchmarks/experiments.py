@@ -65,7 +65,9 @@ def main() -> None:
         run_page(arguments.run)
         return
     names = arguments.pages or sorted(page.stem for page in BOOK.glob("*.md") if code_cells(page))
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    # Freed memory is kept as in the kernels of the build (book/_ext/chapter/execution.py).
+    memory = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**25)}
+    environment = os.environ | memory | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     costs = {}
     for name in names:
         command = [sys.executable, __file__, "--run", str((BOOK / f"{name}.md").resolve())]
