@@ -1,41 +1,65 @@
+// What costs time waits until it comes near the screen. Whoever goes by the keyboard passes through all of it.
+(() => {
+  "use strict";
+
+  const waiting = new Map();
+  const bring = (element) => {
+    const act = waiting.get(element);
+    waiting.delete(element);
+    near.unobserve(element);
+    act?.();
+  };
+  const near = new IntersectionObserver(
+    (entries) => entries.filter((one) => one.isIntersecting).forEach((one) => bring(one.target)),
+    { rootMargin: "100%" },
+  );
+  // Act once, when the element comes near; the function returned acts at once.
+  window.whenNear = (element, act) => {
+    waiting.set(element, act);
+    near.observe(element);
+    return () => bring(element);
+  };
+  // A browser that looks for fields to fill lays out all that stands around them, however far it is: fields come late.
+  window.bringFields = (element) => element.querySelectorAll("template").forEach((one) => one.replaceWith(one.content));
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Tab") [...waiting.keys()].forEach(bring);
+  });
+})();
+
 // What is wider than its place scrolls inside itself. It shows by a fading edge that there is more, and whoever has no
-// mouse can focus it. Nothing is measured before it comes near the screen.
+// mouse can focus it.
 (() => {
   "use strict";
 
   const SCROLLING = ".formula, mjx-container.wide, .pst-scrollable-table-container, .cell_output .output, .highlight pre";
 
-  const look = (box) => {
+  const measure = (box) => {
     const hidden = box.scrollWidth - box.clientWidth;
     const scrolls = hidden > 1 && getComputedStyle(box).overflowX !== "visible";
+    return [box, scrolls, scrolls && box.scrollLeft > 1, scrolls && box.scrollLeft < hidden - 1];
+  };
+  const mark = ([box, scrolls, left, right]) => {
     if (scrolls) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
-    box.classList.toggle("more-left", scrolls && box.scrollLeft > 1);
-    box.classList.toggle("more-right", scrolls && box.scrollLeft < hidden - 1);
+    box.classList.toggle("more-left", left);
+    box.classList.toggle("more-right", right);
   };
+  const look = (boxes) => boxes.map(measure).forEach(mark); // a mark between two measures would lay out the page anew
 
   const start = () => {
     // The window, a moving sidebar, an opened block change the room of a box, and a font that comes late what it holds.
-    const resized = new ResizeObserver((entries) => entries.forEach((entry) => look(entry.target.closest(SCROLLING))));
-    const near = new IntersectionObserver(
-      (entries) => {
-        for (const entry of entries.filter((one) => one.isIntersecting)) {
-          near.unobserve(entry.target);
-          entry.target.addEventListener("scroll", () => look(entry.target), { passive: true });
-          resized.observe(entry.target);
-          if (entry.target.firstElementChild) resized.observe(entry.target.firstElementChild);
-        }
-      },
-      { rootMargin: "50%" },
-    );
-    const boxes = document.querySelectorAll(SCROLLING);
-    boxes.forEach((box) => {
+    const resized = new ResizeObserver((entries) => look(entries.map((entry) => entry.target.closest(SCROLLING))));
+    const boxes = [...document.querySelectorAll(SCROLLING)];
+    for (const box of boxes) {
       box.tabIndex = 0; // until it is measured
-      near.observe(box);
-    });
-    // Whoever goes by the keyboard passes through all of them.
+      whenNear(box, () => {
+        box.addEventListener("scroll", () => look([box]), { passive: true });
+        resized.observe(box);
+        if (box.firstElementChild) resized.observe(box.firstElementChild);
+      });
+    }
     document.addEventListener("keydown", (event) => {
-      if (event.key === "Tab") boxes.forEach(look);
+      if (event.key === "Tab") look(boxes);
     });
   };
 

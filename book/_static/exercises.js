@@ -218,22 +218,18 @@
     }
   }
 
-  function offerMemory() {
-    const place = document.querySelector(".exercise:has(form.quiz), .exercise-table:has(a[href*='#ex-'])");
-    if (!place) return;
-    const label = document.createElement("label");
-    label.className = "quiz-memory no-print";
-    label.innerHTML = '<input type="checkbox"> Запоминать решённое в этом браузере';
-    const box = label.firstChild;
+  function offerMemory(label) {
+    bringFields(label);
+    const box = label.querySelector("input");
     box.checked = recall() !== null;
     box.addEventListener("change", () => remember(box.checked ? solvedHere() : null));
-    (place.closest(".pst-scrollable-table-container") ?? place).before(label);
   }
 
   function start() {
     showSolved();
-    offerMemory();
+    for (const label of document.querySelectorAll(".quiz-memory")) whenNear(label, () => offerMemory(label));
     for (const form of document.querySelectorAll("form.quiz")) {
+      whenNear(form, () => bringFields(form));
       const quiz = decode(form.dataset.quiz);
       const verdict = form.querySelector(".quiz-verdict");
       const tried = new Map();

@@ -86,7 +86,9 @@
     return input.dataset.log === undefined ? Number(input.value) : Number((10 ** Number(input.value)).toPrecision(12));
   };
 
+  const addressed = () => location.hash.slice(1).split("?");
   const equip = (controls) => {
+    bringFields(controls);
     const figure = controls.closest("figure");
     const inputs = [...controls.querySelectorAll("input, select")];
     const starts = inputs.map((input) => input.value);
@@ -118,7 +120,7 @@
       }, 300);
     };
     const recall = () => {
-      const [anchor, state] = location.hash.slice(1).split("?");
+      const [anchor, state] = addressed();
       if (anchor !== figure.id || state === undefined) return;
       const wanted = new URLSearchParams(state);
       inputs.forEach((input, k) => {
@@ -163,7 +165,15 @@
   };
 
   if (typeof document === "undefined") return;
-  const start = () => document.querySelectorAll(".moving").forEach(equip);
+  const start = () => {
+    const movers = [...document.querySelectorAll(".moving")].map((controls) => ({
+      id: controls.closest("figure").id,
+      bring: whenNear(controls, () => equip(controls)),
+    }));
+    const seek = () => movers.find(({ id }) => id === addressed()[0])?.bring();
+    window.addEventListener("hashchange", seek);
+    seek();
+  };
   if (document.readyState === "complete") start();
   else window.addEventListener("load", start); // when the formulas are there
 })();

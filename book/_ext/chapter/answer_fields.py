@@ -1,4 +1,8 @@
-"""Answer fields: ``{quiz} <name>`` inside an exercise, made from the entry of ``gradflow.exercises`` with that name."""
+"""Answer fields: ``{quiz} <name>`` inside an exercise, made from the entry of ``gradflow.exercises`` with that name.
+
+What the reader fills in stands in a ``<template>`` until its exercise comes near the screen (chapter.js): a browser
+that looks for fields to fill lays out all that stands around them, before it does anything that the reader asks for.
+"""
 
 from __future__ import annotations
 
@@ -63,14 +67,16 @@ def depart_quiz(self: Any, node: quiz) -> None:
     name = node["check"]
     if node["field"]["kind"] == "number":
         self.body.append(
-            f'<input type="text" name="answer" placeholder="число или выражение" '
+            f'<template><input type="text" name="answer" placeholder="число или выражение" '
             f'autocomplete="off" autocapitalize="off" spellcheck="false" '
-            f'aria-labelledby="quiz-{name}-question" aria-describedby="quiz-{name}-note quiz-{name}-verdict">\n'
+            f'aria-labelledby="quiz-{name}-question" aria-describedby="quiz-{name}-note quiz-{name}-verdict">'
+            "</template>\n"
         )
     else:
         self.body.append("</div>\n")
     self.body.append(
-        f'<button type="submit" aria-describedby="quiz-{name}-question">Проверить</button>\n{note(node)}'
+        f'<template class="quiz-button"><button type="submit" aria-describedby="quiz-{name}-question">'
+        f"Проверить</button></template>\n{note(node)}"
         f'<p class="quiz-verdict" id="quiz-{name}-verdict" role="status"></p>\n</form>\n'
     )
 
@@ -93,7 +99,8 @@ def visit_quiz_option(self: Any, node: quiz_option) -> None:
     kind = "checkbox" if node.parent["field"]["kind"] == "several" else "radio"
     index = [child for child in node.parent if isinstance(child, quiz_option)].index(node)
     self.body.append(
-        f'<label class="quiz-option"><input type="{kind}" name="answer" value="{index}"><span><b>{LETTERS[index]})</b> '
+        f'<label class="quiz-option"><template><input type="{kind}" name="answer" value="{index}"></template>'
+        f"<span><b>{LETTERS[index]})</b> "
     )
 
 
@@ -108,11 +115,28 @@ def name_questions(app: Sphinx, document: nodes.document) -> None:
         node[0]["ids"] = [f"quiz-{node['check']}-question"]
 
 
+def memory_switch() -> nodes.raw:
+    """The switch with which a reader asks the browser to remember what is solved."""
+    box = '<template><input type="checkbox"></template>'
+    html = f'<label class="quiz-memory no-print pst-js-only">{box} Запоминать решённое в этом браузере</label>'
+    return nodes.raw("", html, format="html")
+
+
+def offer_memory(app: Sphinx, document: nodes.document) -> None:
+    """Put the switch before the first exercise with a field."""
+    place: nodes.Element | None = next(document.findall(quiz), None)
+    while place is not None and not isinstance(place.parent, nodes.section):
+        place = place.parent
+    if place is not None:
+        place.parent.insert(place.parent.index(place), memory_switch())
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directive, its nodes, and the script that checks answers."""
     app.add_node(quiz, html=(visit_quiz, depart_quiz))
     app.add_node(quiz_option, html=(visit_quiz_option, depart_quiz_option))
     app.add_directive("quiz", QuizDirective)
     app.connect("doctree-read", name_questions)
+    app.connect("doctree-read", offer_memory)
     app.add_js_file("exercises.js", defer="defer")
     return {"parallel_read_safe": True, "parallel_write_safe": True}

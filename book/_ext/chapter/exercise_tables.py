@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
+from chapter.answer_fields import memory_switch
 from chapter.exercises import LEVELS, exercise
 from chapter.student_notebooks import notebook_link
 
@@ -79,8 +80,8 @@ def fill_tables(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         app.env.get_domain("math").data["has_equations"][docname] = True  # a title may hold a formula
 
 
-def index_table(app: Sphinx, docname: str) -> nodes.table:
-    """Number, title, level, minutes and section of every exercise."""
+def index_table(app: Sphinx, docname: str) -> list[nodes.Node]:
+    """Switch and table: number, title, level, minutes and section of every exercise."""
     rows = []
     for entry in all_exercises(app.env):
         page = app.builder.get_relative_uri(docname, entry["docname"])
@@ -92,7 +93,7 @@ def index_table(app: Sphinx, docname: str) -> nodes.table:
             str(entry["minutes"]),
             nodes.reference("", app.env.titles[entry["docname"]].astext(), refuri=page, internal=True),
         ])  # fmt: skip
-    return table(["№", "Задача", "Уровень", "Минуты", "Раздел"], [6, 40, 14, 10, 30], rows)
+    return [memory_switch(), table(["№", "Задача", "Уровень", "Минуты", "Раздел"], [6, 40, 14, 10, 30], rows)]
 
 
 def notebook_list(app: Sphinx, docname: str) -> nodes.bullet_list:

@@ -56,7 +56,7 @@ THEME_AT_ONCE = (
     "document.documentElement.dataset.theme = ({light: 'light', dark: 'dark'})[localStorage.getItem('mode')]"
     " || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');"
 )
-NO_SCRIPT = ".sidebar-toggle, .article-header-buttons { display: none !important; }"
+NO_SCRIPT = ".sidebar-toggle, .article-header-buttons, .quiz template { display: none !important; }"
 
 
 def rules(css: str) -> Iterator[tuple[str, str | None]]:

@@ -140,7 +140,7 @@ def choice_html(named: str, control: dict[str, Any]) -> str:
 
 
 def visit_controls(self: Any, node: moving_controls) -> None:
-    """Write them; who has no scripts does not see them."""
+    """Write them; who has no scripts does not see them. They come late, as the answer fields do (answer_fields.py)."""
     figure = node["figure"]
     self.body.append(
         f'<div class="moving pst-js-only" role="group" aria-label="Что можно менять на рисунке" '
@@ -151,7 +151,8 @@ def visit_controls(self: Any, node: moving_controls) -> None:
         named = f'id="{ident}" name="{name}" autocomplete="off"'
         html = choice_html(named, control) if "options" in control else slider_html(named, ident, control)
         self.body.append(
-            f'<div class="moving-control"><label for="{ident}">{escape(control["label"])}</label>{html}</div>\n'
+            f'<template><div class="moving-control"><label for="{ident}">{escape(control["label"])}</label>{html}</div>'
+            "</template>\n"
         )
     data = json.dumps(node["data"], separators=(",", ":")).replace("</", "<\\/")
     self.body.append(

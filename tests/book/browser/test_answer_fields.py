@@ -28,14 +28,20 @@ QUIZZES = {
 
 @pytest.fixture(scope="module")
 def sheet(site: str, open_page: OpenPage) -> Iterator[Page]:
-    """The problem sheet with its folds open."""
+    """The problem sheet with its folds open and its fields in their places."""
     with open_page(site + SHEET) as opened:
         unfold(opened.page)
+        bring_fields(opened.page)
         yield opened.page
 
 
 def unfold(page: Page) -> None:
     page.evaluate("document.querySelectorAll('.exercise details').forEach((fold) => { fold.open = true; })")
+
+
+def bring_fields(page: Page) -> None:
+    """Go by the keyboard: then the fields that are far from the screen come, too."""
+    page.keyboard.press("Tab")
 
 
 def field(page: Page, name: str) -> Locator:
@@ -109,6 +115,7 @@ def test_clicking_through_the_options_hears_what_it_hears_in_python(sheet: Page)
 @pytest.mark.parametrize("page", QUIZZES)
 def test_page_and_python_give_the_same_verdict(page: str, site: str, open_page: OpenPage) -> None:
     with open_page(f"{site}book/{page}.html") as opened:
+        bring_fields(opened.page)
         for entry in map(replace, QUIZZES[page]):  # a fresh one has seen no selection yet
             for answer in answers_to_try(entry):
                 assert submit(opened.page, entry, answer) == str(entry.check(answer)), (entry.name, answer)
@@ -150,6 +157,40 @@ def test_field_has_a_name_and_announces_its_verdict(sheet: Page) -> None:
     assert sheet.locator("form.quiz [role=status]").count() == sheet.locator("form.quiz").count()
 
 
+@pytest.mark.parametrize("keyboard", [False, True], ids=["by scrolling", "by the keyboard"])
+@pytest.mark.parametrize("width", [1280, 375])
+def test_fields_come_when_the_reader_does(width: int, keyboard: bool, site: str, open_page: OpenPage) -> None:
+    with open_page(f"{site}book/normalization.html", width) as opened:
+        forms = opened.page.locator("form.quiz")
+        assert forms.locator("input").count() == 0 < forms.count()
+        if keyboard:
+            bring_fields(opened.page)
+            assert forms.locator("input").count() == forms.count()
+        else:
+            forms.last.evaluate("(form) => form.scrollIntoView()")
+            forms.last.locator("input").fill("1")
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_nothing_jumps_when_a_field_comes(width: int, site: str, open_page: OpenPage) -> None:
+    empty = """form => {
+      for (const field of form.querySelectorAll("input, button")) {
+        const place = document.createElement("template");
+        if (field.matches("button")) place.className = "quiz-button";
+        field.replaceWith(place);
+        place.content.append(field);
+      }
+      const height = form.offsetHeight;
+      bringFields(form);
+      return [height, form.offsetHeight];
+    }"""
+    with open_page(f"{site}book/gates.html", width) as opened:
+        opened.page.add_style_tag(content=SHOW_ALL)
+        bring_fields(opened.page)
+        for before, after in opened.page.locator("form.quiz").evaluate_all(f"forms => forms.map({empty})"):
+            assert before == after > 0
+
+
 @pytest.mark.parametrize("page", QUIZZES)
 def test_answers_are_not_in_plain_sight(page: str) -> None:
     source = (SITE / f"book/{page}.html").read_text(encoding="utf-8")
@@ -162,6 +203,7 @@ def test_answers_are_not_in_plain_sight(page: str) -> None:
 def test_nothing_is_stored_about_the_reader(site: str, open_page: OpenPage) -> None:
     stored = "() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])"
     with open_page(site + SHEET) as opened:
+        bring_fields(opened.page)
         before = opened.page.evaluate(stored)
         for entry in QUIZZES["problem_sheet"]:
             submit(opened.page, entry, answers_to_try(entry)[0])
@@ -174,6 +216,7 @@ def test_answered_field_is_accessible(width: int, theme: str, site: str, open_pa
     with open_page(site + SHEET, width, theme) as opened:
         opened.page.add_style_tag(content=SHOW_ALL)  # what is far from the screen is not laid out before
         unfold(opened.page)
+        bring_fields(opened.page)
         for entry in QUIZZES["problem_sheet"]:
             submit(opened.page, entry, answers_to_try(entry)[2])
         result = Axe().run(opened.page, options=RULES)

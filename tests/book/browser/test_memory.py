@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from browser.opening import OpenPage
-from browser.test_answer_fields import QUIZZES, SHEET, answers_to_try, field, submit
+from browser.test_answer_fields import QUIZZES, SHEET, answers_to_try, bring_fields, field, submit
 from browser.test_narrow import SHOW_ALL
 from browser.test_pages import RULES
 from gradflow.exercises._quiz import ChoiceCheck
@@ -25,6 +25,7 @@ def switch(page: Page) -> None:
 
 def test_nothing_survives_unless_asked_for(site: str, open_page: OpenPage) -> None:
     with open_page(site + SHEET) as opened:
+        bring_fields(opened.page)
         assert submit(opened.page, ENTRY, RIGHT).startswith("✓")
         assert opened.page.evaluate(STORED) is None
         opened.page.reload()
@@ -34,9 +35,11 @@ def test_nothing_survives_unless_asked_for(site: str, open_page: OpenPage) -> No
 @pytest.mark.parametrize("before", [True, False], ids=["switched on first", "solved first"])
 def test_what_is_solved_survives_a_reload(before: bool, site: str, open_page: OpenPage) -> None:
     with open_page(site + SHEET) as opened:
+        bring_fields(opened.page)
         for action in (switch, lambda page: submit(page, ENTRY, RIGHT))[:: 1 if before else -1]:
             action(opened.page)
         opened.page.reload()
+        bring_fields(opened.page)
         assert solved(opened.page)
         assert field(opened.page, ENTRY.name).locator("[role=status]").inner_text() == "✓ Решено раньше."
         assert opened.page.get_by_label("Запоминать решённое").is_checked()
@@ -49,6 +52,7 @@ def test_what_is_solved_survives_a_reload(before: bool, site: str, open_page: Op
 
 def test_switching_off_forgets_everything(site: str, open_page: OpenPage) -> None:
     with open_page(site + SHEET) as opened:
+        bring_fields(opened.page)
         switch(opened.page)
         submit(opened.page, ENTRY, RIGHT)
         assert ENTRY.name in opened.page.evaluate(STORED)
@@ -61,6 +65,7 @@ def test_switching_off_forgets_everything(site: str, open_page: OpenPage) -> Non
 def test_table_of_all_exercises_marks_the_solved_ones(site: str, open_page: OpenPage) -> None:
     with open_page(f"{site}book/exercise_index.html") as opened:
         name = opened.page.locator(".exercise-table a[href*='#ex-']").first.get_attribute("href").partition("#")[2]
+        bring_fields(opened.page)
         switch(opened.page)
         opened.page.evaluate("(name) => localStorage.setItem('gradflow-solved', JSON.stringify([name]))", name)
         opened.page.reload()

@@ -62,12 +62,14 @@ def control(page: Page, figure: str, name: str) -> Locator:
 
 
 def first(page: Page, figure: str) -> Locator:
-    """The first control of a figure."""
+    """The first control of a figure; it comes when the reader comes near."""
+    page.locator(f"#{figure}").evaluate("(one) => one.scrollIntoView()")
     return page.locator(f"#{figure} :is(input, select)").first
 
 
 def press(page: Page, figure: str, name: str, *keys: str) -> None:
     """Press keys on a control, as a reader without a mouse."""
+    page.locator(f"#{figure}").evaluate("(one) => one.scrollIntoView()")
     control(page, figure, name).focus()
     for key in keys:
         page.keyboard.press(key)
