@@ -21,17 +21,20 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward
 
 
 class SimpleRecurrence(torch.autograd.Function):
-    """States of ``h_t = f(h_{t-1} W + x_t V + b)`` as a tuple of T tensors; f is ``"sigmoid"`` or ``"relu"``."""
+    """States of ``h_t = f(h_{t-1} W + x_t V)`` as a tuple of T tensors; f is ``"sigmoid"``, ``"relu"`` or ``"linear"``.
+
+    A bias is the row of V for an input of ones: its gradient then costs no operation of its own.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, V: Tensor, b: Tensor, W: Tensor, h0: Tensor, f: str) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, x: Tensor, V: Tensor, W: Tensor, h0: Tensor, f: str) -> tuple[Tensor, ...]:
         """One state a step."""
         activate = torch.sigmoid_ if f == "sigmoid" else torch.relu_
         states: list[Tensor] = []
         h = h0
         for x_t in x.unbind(0):
-            h = activate(torch.baddbmm(b, x_t, V).baddbmm_(h, W))
-            states.append(h)
+            h = torch.bmm(x_t, V).baddbmm_(h, W)
+            states.append(h if f == "linear" else activate(h))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(x, V, W, h0, *states)
         ctx.f = f
@@ -44,7 +47,7 @@ class SimpleRecurrence(torch.autograd.Function):
         x, V, W, h0, *states = ctx.saved_tensors
         back = W.mT.contiguous()
         g = torch.zeros_like(h0)
-        of_V, of_W, of_b = torch.zeros_like(V), torch.zeros_like(W), torch.zeros_like(g)
+        of_V, of_W = torch.zeros_like(V), torch.zeros_like(W)
         of_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         for t in range(len(states) - 1, -1, -1):
             own = grads[t]
@@ -52,14 +55,13 @@ class SimpleRecurrence(torch.autograd.Function):
             if ctx.f == "sigmoid":
                 delta = sigmoid_backward(g, states[t])
             else:
-                delta = torch.ops.aten.threshold_backward(g, states[t], 0)
+                delta = g if ctx.f == "linear" else torch.ops.aten.threshold_backward(g, states[t], 0)
             of_W.baddbmm_((states[t - 1] if t else h0).mT, delta)
             of_V.baddbmm_(x[t].mT, delta)
-            of_b += delta
             if of_x is not None:
                 torch.bmm(delta, V.mT, out=of_x[t])
             g = torch.bmm(delta, back)
-        return of_x, of_V, of_b.sum(1, keepdim=True), of_W, None, None
+        return of_x, of_V, of_W, None, None
 
 
 class GatedRecurrence(torch.autograd.Function):

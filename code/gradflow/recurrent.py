@@ -37,8 +37,8 @@ def maxmin(a: Tensor) -> Tensor:
     """Sort each pair of neighbouring units: ``(…, H)`` -> ``(…, H)``; the Jacobian is a permutation."""
     if require_floats("a", a).ndim == 0 or a.shape[-1] % 2:
         raise ValueError(f"a: expected an even last dimension, got shape {tuple(a.shape)}")
-    pairs = a.unflatten(-1, (a.shape[-1] // 2, 2))
-    return torch.stack((pairs.amax(-1), pairs.amin(-1)), dim=-1).flatten(-2)
+    pairs: Tensor = a.unflatten(-1, (a.shape[-1] // 2, 2)).sort(-1, descending=True).values
+    return pairs.flatten(-2)
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class ParallelRNN(nn.Module):
             if require_tensor("h0", h0, ndim=3).shape != h.shape:
                 raise ValueError(f"h0: expected shape {tuple(h.shape)}, got {tuple(h0.shape)}")
             h = h0.detach()
-        if self.activation in ("tanh", "relu"):
+        if self.activation in ("tanh", "relu", "linear"):
             return self._run_by_hand(x, h)
         function, W = ACTIVATIONS[self.activation].function, self.W.mT
         states = []
@@ -172,13 +172,14 @@ class ParallelRNN(nn.Module):
         return states
 
     def _run_by_hand(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        W, V, b = self.W.mT.contiguous(), self.V.mT.contiguous(), self.b.unsqueeze(1)
+        W, V, b = self.W.mT.contiguous(), self.V.mT, self.b.unsqueeze(1)
         # On a CPU torch.tanh takes twice the time of the matrix product of a small network, torch.sigmoid a third.
         # With tanh a = 2 sigm(2a) - 1 the recurrence of s is s_t = sigm(4 W s_{t-1} + 2 (u_t - W 1)).
         if self.activation == "tanh":
             V, b, W, h = 2 * V, 2 * (b - W.sum(-2, keepdim=True)), 4 * W, (h + 1) / 2
-        f = "relu" if self.activation == "relu" else "sigmoid"
-        states: tuple[Tensor, ...] = SimpleRecurrence.apply(x, V, b, W, h, f)  # type: ignore[no-untyped-call]
+        f = "sigmoid" if self.activation == "tanh" else self.activation
+        x, V = nn.functional.pad(x, (0, 1), value=1.0), torch.cat((V, b), 1)
+        states: tuple[Tensor, ...] = SimpleRecurrence.apply(x, V, W, h, f)  # type: ignore[no-untyped-call]
         return states
 
 
