@@ -27,7 +27,7 @@ def promises_kept(
     network: nn.Module,
     x: Tensor,
     target: Tensor,
-    rescale: Callable[[Sequence[Tensor]], Sequence[Tensor]],
+    factors: Callable[[Sequence[Tensor]], Sequence[float]],
     lengths: Sequence[float],
 ) -> Promises:
     """Follow a direction from the weights of ``network``; everything is computed in float64 on a copy.
@@ -35,14 +35,14 @@ def promises_kept(
     Args:
         network: maps ``x`` to the shape of ``target``; the loss is the mean squared error.
         x, target: ``(B, D)``.
-        rescale: makes the direction from the gradients, one a parameter.
+        factors: what the gradients are multiplied by to give the direction, one number a parameter.
         lengths: joint 2-norms of the steps.
     """
     model, x, target = copy.deepcopy(network).double(), x.double(), target.double()
     weights = list(model.parameters())
     loss = nn.functional.mse_loss(model(x), target)
     grads = torch.autograd.grad(loss, weights)
-    direction = rescale(grads)
+    direction = [factor * grad for factor, grad in zip(factors(grads), grads, strict=True)]
     norm = _dot(direction, direction).sqrt()
     slope = _dot(grads, direction) / norm
     start = [weight.detach().clone() for weight in weights]
