@@ -24,9 +24,9 @@ def gaussian_fan(steps: int = 60, seed: int = 5) -> Tensor:
     return torch.stack([log_singular_values(factors[:n], ones[:n]) for n in range(1, steps + 1)])
 
 
-def moving_chart() -> Chart:
-    """All singular values by length, and the rate of each beside the formula of Newman."""
-    fan, length = gaussian_fan(), 30
+def moving_chart(fan: Tensor) -> Chart:
+    """All singular values by length, and the rate of each beside the formula of Newman; ``fan`` is a Gaussian one."""
+    length = 30
     exact = gaussian_lyapunov_exponents(WIDTH, 1.0)
     chart = Chart(2, ["Веер сингулярных чисел", "Темп каждого"])
     left, right = chart.axes
