@@ -28,12 +28,14 @@ def jacobian_products(W: Tensor, drive: Tensor, activation: Callable[[Tensor], T
     require_tensor("drive", drive, ndim=3)
     if W.ndim != 3 or drive.shape[1:] != W.shape[:2]:
         raise ValueError(f"drive: expected (T, S, H) and W (S, H, H), got {tuple(drive.shape)} and {tuple(W.shape)}")
-    slopes = torch.func.vmap(torch.func.jacrev(activation))  # (S, H) -> (S, H, H)
-    h = torch.zeros_like(drive[0])
+    h, currents = torch.zeros_like(drive[0]), []
+    for u in drive.unbind():
+        currents.append((W @ h.unsqueeze(-1)).squeeze(-1) + u)
+        h = activation(currents[-1])
+    slopes = torch.func.vmap(torch.func.jacrev(activation))(torch.cat(currents))  # (T * S, H, H)
     P = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
     products = []
-    for u in drive.unbind():
-        a = (W @ h.unsqueeze(-1)).squeeze(-1) + u
-        h, P = activation(a), slopes(a) @ W @ P
+    for J in slopes.unflatten(0, drive.shape[:2]) @ W:
+        P = J @ P
         products.append(P)
     return torch.stack(products)
