@@ -47,11 +47,13 @@ def long_singular_values(
     values = []
     for _ in range(require_count("seeds", seeds)):
         step = _step(name, hidden_size, generator)
-        state = torch.zeros(hidden_size * (2 if name == "coRNN" else 1), dtype=torch.float64)
-        P = torch.eye(len(state), dtype=torch.float64)
-        for u in 0.3 * torch.randn(steps, hidden_size, generator=generator, dtype=torch.float64):
-            P = torch.func.jacrev(step)(state, u) @ P
-            state = step(state, u)
+        states = [torch.zeros(hidden_size * (2 if name == "coRNN" else 1), dtype=torch.float64)]
+        inputs = 0.3 * torch.randn(steps, hidden_size, generator=generator, dtype=torch.float64)
+        for u in inputs[:-1]:
+            states.append(step(states[-1], u))
+        P = torch.eye(len(states[0]), dtype=torch.float64)
+        for J in torch.func.vmap(torch.func.jacrev(step))(torch.stack(states), inputs):
+            P = J @ P
         values.append(torch.linalg.svdvals(P))
     return torch.stack(values)
 
