@@ -75,7 +75,11 @@ def shown_wrong(output: NotebookNode, hidden: bool, folder: str) -> str:
     glued = any(form.startswith(GLUED) for form in forms)
     if glued and best.strip("'\"") in {"nan", "None", "", "inf"}:
         return f"the glued value is «{best}»; glue a number or a text"
-    if hidden or glued:
+    if glued:
+        return ""
+    if found := ADDRESS.search(best):
+        return f"an output shows an object's address «{found[0]}»; print what the reader needs, or end the line with ;"
+    if hidden:  # though the page's notebook shows it
         return ""
     if 'class="gradflow-chart"' in data.get("text/html", ""):
         return "a chart without description and number; glue it and show it with {chart}"
@@ -86,8 +90,6 @@ def shown_wrong(output: NotebookNode, hidden: bool, folder: str) -> str:
         return f"an output of {len(lines)} lines; show the first few, or a chart"
     if "\r" in best:
         return "an output writes over itself; show no progress, print only the result"
-    if found := ADDRESS.search(best):
-        return f"an output shows an object's address «{found[0]}»; print what the reader needs, or end the line with ;"
     if OBJECT.match(best):
         return f"an output shows the object «{best[:40]}»; end the line with ;"
     if any(PICTURE.fullmatch(form) for form in data):

@@ -277,7 +277,8 @@ CELLS = {
     "display": Fault(
         cell("class Bad:\n    def _repr_html_(self):\n        raise RuntimeError\n\nBad()"), "class Bad", "while it is displayed"
     ),
-    "address": Fault(cell("object()"), "object()", "an object's address"),
+    "bare-object": Fault(cell("object()"), "object()", "an object's address"),
+    "hidden-object": Fault(cell("object()", "remove-output"), "object()", "an object's address"),
     "endless": Fault(
         cell("while True:\n    pass"), "while", "does not end within 8 s", header=KERNEL.replace("---\njup", "---\nmystnb:\n  execution_timeout: 8\njup")
     ),
