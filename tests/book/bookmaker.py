@@ -1,11 +1,14 @@
 """For the tests of the book itself: where the built site is, and small copies of the book to build."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -83,17 +86,48 @@ def small_book(folder: Path, *pages: str, **named: str) -> Path:
     return folder
 
 
+def environment_of(book: Path) -> dict[str, str]:
+    """Return the environment of commands in a book."""
+    return {**os.environ, "PYTHONPATH": str(book / "code"), "BROWSER": "true"}
+
+
+def without_colours(printed: str) -> str:
+    """Return what was printed on a terminal as plain text."""
+    return re.sub(r"\x1b\[[\d;]*m", "", printed)
+
+
 def run(book: Path, *command: str | Path) -> tuple[bool, str]:
     """Run a command in a book: did it pass, and what was printed, without colours."""
-    environment = {**os.environ, "PYTHONPATH": str(book / "code"), "BROWSER": "true"}
-    done = subprocess.run(command, cwd=book, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode == 0, re.sub(r"\x1b\[[\d;]*m", "", done.stdout + done.stderr)
+    done = subprocess.run(command, cwd=book, env=environment_of(book), capture_output=True, text=True, check=False)
+    return done.returncode == 0, without_colours(done.stdout + done.stderr)
+
+
+@cache
+def warm_builder() -> subprocess.Popen[str]:
+    """Start the process that builds books, once for all tests of a worker; it ends with its standard input."""
+    program = Path(__file__).with_name("warm_builder.py")
+    return subprocess.Popen(
+        [sys.executable, program],
+        env={**os.environ, "PYTHONPATH": ""},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_jupyter_book(book: Path, *options: str) -> tuple[bool, str]:
+    """Run ``jupyter-book build .`` in a book: did it pass, and what was printed, without colours."""
+    builder = warm_builder()
+    assert builder.stdin and builder.stdout
+    with tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as printed:
+        told = {"folder": str(book), "options": options, "environment": environment_of(book), "printed": printed.name}
+        print(json.dumps(told), file=builder.stdin, flush=True)
+        return builder.stdout.readline() == "0\n", without_colours(printed.read())
 
 
 def build(book: Path, strictly: bool = True) -> tuple[bool, str]:
     """Build a book and check the result, as ``make book`` does, or build it plainly."""
-    options = ["-W", "-n", "--keep-going"] if strictly else []
-    passed, printed = run(book, Path(sys.executable).with_name("jupyter-book"), "build", ".", *options)
+    passed, printed = run_jupyter_book(book, *(["-W", "-n", "--keep-going"] if strictly else []))
     if passed and strictly:
         passed, more = run(book, sys.executable, "book/_ext/check_site.py", "_build/html")
         printed += more
