@@ -119,10 +119,14 @@ def run_jupyter_book(book: Path, *options: str) -> tuple[bool, str]:
     """Run ``jupyter-book build .`` in a book: did it pass, and what was printed, without colours."""
     builder = warm_builder()
     assert builder.stdin and builder.stdout
-    with tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as printed:
-        told = {"folder": str(book), "options": options, "environment": environment_of(book), "printed": printed.name}
+    with (
+        tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as output,
+        tempfile.NamedTemporaryFile(encoding="utf-8", mode="r") as errors,
+    ):
+        printed = [output.name, errors.name]
+        told = {"folder": str(book), "options": options, "environment": environment_of(book), "printed": printed}
         print(json.dumps(told), file=builder.stdin, flush=True)
-        return builder.stdout.readline() == "0\n", without_colours(printed.read())
+        return builder.stdout.readline() == "0\n", without_colours(output.read() + errors.read())
 
 
 def build(book: Path, strictly: bool = True) -> tuple[bool, str]:

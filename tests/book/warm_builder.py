@@ -34,15 +34,14 @@ IMPORTED = [
 ]
 
 
-def build(folder: str, options: list[str], environment: dict[str, str], printed: str) -> None:
+def build(folder: str, options: list[str], environment: dict[str, str], printed: list[str]) -> None:
     """Become a fresh ``jupyter-book build``, and end as it ends."""
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    output = os.open(printed, os.O_WRONLY)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for stream, file in enumerate(printed, start=1):
+        os.dup2(os.open(file, os.O_WRONLY), stream)
     program = Path(sys.executable).with_name("jupyter-book")
     sys.path[0] = str(program.parent)
     sys.path[1:1] = environment["PYTHONPATH"].split(os.pathsep)
