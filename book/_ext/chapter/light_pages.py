@@ -90,7 +90,7 @@ def alternatives(selector: str) -> list[str]:
 def occurs(selector: str, words: set[str]) -> bool:
     """Tell whether every class and id that a selector asks for is a word of the site."""
     selector = re.sub(r"\((?:[^()]|\([^()]*\))*\)|\[[^\]]*\]", "", selector.replace("\\", ""))
-    return all(name in words for name in re.findall(r"[.#]([A-Za-z_][\w-]*)", selector))
+    return all(name in words for name in re.findall(r"[.#](-?[A-Za-z_][\w-]*)", selector))
 
 
 def used(css: str, words: set[str]) -> str:
@@ -139,6 +139,8 @@ def lighten(page: str) -> str:
     """Return a page without the scripts that do nothing on it, and without what the theme writes twice."""
     scripts = "|".join(NOWHERE)
     page = re.sub(rf'\s*<script[^>]*\bsrc="[^"]*\b(?:{scripts})\.js[^"]*"[^>]*></script>', "", page)
+    if "_static/search.js" not in page:
+        page = re.sub(r"\s*<script[^>]*\blanguage_data\.js[^>]*></script>", "", page)
     page = re.sub(
         r'<script (src="[^"]*/(?!documentation_options)[\w.-]+\.js[^"]*")></script>',
         r"<script defer \1></script>",

@@ -158,17 +158,34 @@ def _figure(ax: Axes) -> Figure:
 
 
 def _shorten(svg: str) -> str:
-    """Write the coordinates of paths to a tenth of a pixel: matplotlib's six places make pages heavy."""
+    """Write coordinates to a tenth of a pixel: matplotlib's six places make pages heavy. What moves keeps places."""
+    path = r'((?:id="curve-[\w-]+">\s*)?<path[^>]*? d=")([^"]*)"'
+    svg = re.sub(path, lambda found: found[1] + (_places if "curve-" in found[1] else _steps)(found[2]) + '"', svg)
+    return re.sub(r'(?<= [xy]=")-?\d+\.\d+', lambda number: _tenths(number[0]), svg)
 
-    def short(number: re.Match[str]) -> str:
-        return f"{float(number[0]):.1f}".removesuffix(".0")
 
-    def short_path(path: re.Match[str]) -> str:
-        numbers = re.sub(r"\s+", " ", re.sub(r"-?\d+\.\d+", short, path[1]))
-        return ' d="' + re.sub(r" ?([A-Za-z]) ?", r"\1", numbers).strip() + '"'
+def _tenths(number: str) -> str:
+    return f"{float(number):.1f}".removesuffix(".0")
 
-    svg = re.sub(r' d="([^"]*)"', short_path, svg)
-    return re.sub(r'(?<= [xy]=")-?\d+\.\d+', short, svg)
+
+def _places(path: str) -> str:
+    """The path with short numbers."""
+    numbers = re.sub(r"-?\d+\.\d+", lambda number: _tenths(number[0]), path)
+    return re.sub(r"\s*([A-Za-z])\s*|\s+", lambda found: found[1] or " ", numbers).strip()
+
+
+def _steps(path: str) -> str:
+    """The path by steps from point to point, which are shorter than places: pages lose up to a fifth."""
+    short, last, here, start = "", "", [0, 0], [0, 0]
+    for command, numbers in re.findall(r"([MLQCz])([^MLQCz]*)", path):
+        places = [round(10 * float(number)) for number in numbers.split()]
+        steps = [f"{(place - here[axis % 2]) / 10:g}" for axis, place in enumerate(places)]
+        short += " " if command == last != "M" else command.lower()
+        short += " ".join(steps)
+        here = places[-2:] or start
+        start = here if command == "M" else start
+        last = command
+    return re.sub(r" (?=-)|(?<!\d)0(?=\.)", "", short)
 
 
 def _scales(ax: Axes) -> str:

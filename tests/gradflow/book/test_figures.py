@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gradflow.book.drawings import plot_profile
-from gradflow.book.figures import BLUE, Chart, heatmap, log_scale, plot_band, plot_curves
+from gradflow.book.figures import BLUE, Chart, _steps, heatmap, log_scale, plot_band, plot_curves
 from gradflow.profile import LayerProfile
 
 
@@ -92,6 +92,27 @@ def test_ticks_have_a_comma_without_a_space():
     chart.axes[0].plot([0.0, 0.5, 1.0])
     labels = [label.get_text() for label in chart.axes[0].get_yticklabels()]
     assert any("0{,}5" in label or "0{,}4" in label for label in labels), labels
+
+
+def walked(path: str) -> list[tuple[float, float]]:
+    """The points at which a path by steps arrives."""
+    points, here, start = [], np.zeros(2), np.zeros(2)
+    for command, numbers in re.findall(r"([mlqcz])([^mlqcz]*)", path):
+        steps = np.array(re.findall(r"-?(?:\d+\.?\d*|\.\d+)", numbers), dtype=float).reshape(-1, 2)
+        if command == "z":
+            here = start
+        for k, step in enumerate(steps):
+            points.append(tuple(here + step))
+            if (k + 1) % {"m": 1, "l": 1, "q": 2, "c": 3}[command] == 0:
+                here = here + step
+        start = here if command == "m" else start
+    return points
+
+
+def test_steps_of_a_path_lead_where_it_went():
+    path = "M 10.04 20 \nL 15.51 19.9 \nL 16 19.94 \nQ 1 2 -3 0.4 \nC 1 2 3 4 5.25 6 \nz\nM 3 4 \nM 5 6 \nL 0.5 6 \nz"
+    expected = np.array(re.findall(r"-?\d+\.?\d*", path), dtype=float).reshape(-1, 2)
+    np.testing.assert_allclose(walked(_steps(path)), expected, atol=0.0501)
 
 
 def test_coordinates_are_written_to_a_tenth_of_a_pixel():
