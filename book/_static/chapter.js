@@ -48,7 +48,8 @@
 
   const start = () => {
     // The window, a moving sidebar, an opened block change the room of a box, and a font that comes late what it holds.
-    const resized = new ResizeObserver((entries) => look(entries.map((entry) => entry.target.closest(SCROLLING))));
+    // What has left its box has none any more.
+    const resized = new ResizeObserver((entries) => look(entries.map((one) => one.target.closest(SCROLLING)).filter(Boolean)));
     const boxes = [...document.querySelectorAll(SCROLLING)];
     for (const box of boxes) {
       box.tabIndex = 0; // until it is measured
