@@ -1,6 +1,6 @@
 """Answer fields: ``{quiz} <name>`` inside an exercise, made from the entry of ``gradflow.exercises`` with that name.
 
-What the reader fills in stands in a ``<template>`` until its exercise comes near the screen (chapter.js): a browser
+What the reader fills in stands in a ``<template>`` until its exercise comes near the screen (near.js): a browser
 that looks for fields to fill lays out all that stands around them, before it does anything that the reader asks for.
 """
 
