@@ -32,6 +32,7 @@ from sphinx.util import logging
 
 from chapter.dependencies import Package
 from chapter.faults import DRAFT, fault, is_spoilt
+from gradflow.exercises._channels import without_ports
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +187,7 @@ def execute_page(page: ExecutablePage, env: BuildEnvironment) -> list[tuple[int,
             page.notebook,
             timeout=page.notebook.metadata.get("mystnb", {}).get("execution_timeout", standard),
             resources={"metadata": {"path": str(place)}},
+            config=without_ports(folder),
             record_timing=False,  # it would stand in the cells, and the cache would not know them
             # at WARN each kernel would say that its connection, which no other machine sees, is not encrypted
             extra_arguments=[f"--IPKernelApp.extra_extensions={GUARD}", "--IPKernelApp.log_level=ERROR"],

@@ -32,6 +32,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from gradflow.exercises._asking import MIME
+from gradflow.exercises._channels import without_ports
 from gradflow.exercises._handed_in import Cell, HandedIn, Question, UnreadableNotebookError, read
 from gradflow.exercises._snapshot import Snapshot
 from gradflow.exercises._verdict import Verdict
@@ -168,7 +169,7 @@ class _Run:
             "OPENBLAS_NUM_THREADS": "1",
             "IPYTHONDIR": str(work.parent / "ipython"),
         }
-        self.manager = AsyncKernelManager(kernel_name="python3")
+        self.manager = AsyncKernelManager(kernel_name="python3", config=without_ports(work.parent))
         assert self.manager.kernel_spec is not None
         self.manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         self.client = _Client(

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nbformat
 import pytest
@@ -9,6 +10,7 @@ from nbclient import NotebookClient
 
 from bookmaker import SAMPLE, build, small_book
 from chapter.charts import BLANK, SHAPE
+from gradflow.exercises._channels import without_ports
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,9 @@ def test_notebook_runs_far_from_the_book(book: Path, tmp_path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = []
-    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    with TemporaryDirectory() as folder:
+        place = {"metadata": {"path": str(tmp_path)}}
+        NotebookClient(notebook, resources=place, config=without_ports(folder)).execute()
     assert results(notebook) == shown == ["Chart(2)", "2.0"]
 
 
