@@ -31,7 +31,7 @@ IDS = re.compile(r'\b(id|for|aria-labelledby|aria-describedby)="([^"]+)"')
 LOCAL = re.compile(r'\b(xlink:href|href)="#([^"]*)"|url\(#([^)]+)\)')
 LINK = re.compile(r'<a\b([^>]*?)\shref="([^"#:]*)(?:#([^"]*))?"([^>]*)>')
 UNWANTED = re.compile(
-    r'<(script|template|noscript)\b.*?</\1>|<a class="headerlink".*?</a>|<label class="quiz-memory.*?</label>',
+    r'<(script|template)\b.*?</\1>|<a class="headerlink".*?</a>|<label class="quiz-memory.*?</label>',
     re.DOTALL,
 )
 SOLUTIONS = "Подсказки, ответы и решения"
@@ -106,6 +106,7 @@ def article(page: Path, pages: list[Path]) -> str:
     html = page.read_text(encoding="utf-8")
     inside = html[html.index("<article") : html.rindex("</article>")].partition(">")[2]
     inside = UNWANTED.sub("", inside).replace("print-without-solutions", "")
+    inside = re.sub("</?noscript>", "", inside)  # the drawings, which wait for a reader
     own = page.stem
 
     def linked(found: re.Match[str]) -> str:

@@ -49,6 +49,7 @@
     hide();
     link = one;
     tip.replaceChildren(copied(there));
+    bringCharts(tip);
     tip.hidden = false;
     link.setAttribute("aria-describedby", tip.id);
     place();

@@ -90,6 +90,7 @@
   const equip = (controls) => {
     bringFields(controls);
     const figure = controls.closest("figure");
+    bringCharts(figure);
     const inputs = [...controls.querySelectorAll("input, select")];
     const starts = inputs.map((input) => input.value);
     const curves = [...figure.querySelectorAll("[data-curve]")];

@@ -21,6 +21,11 @@
   };
   // A browser that looks for fields to fill lays out all that stands around them, however far it is: fields come late.
   window.bringFields = (element) => element.querySelectorAll("template").forEach((one) => one.replaceWith(one.content));
+  // The shapes of a chart lie unread in a <noscript> of its size.
+  window.bringCharts = (element) =>
+    element.querySelectorAll(".gradflow-chart noscript").forEach((one) => { one.parentElement.outerHTML = one.textContent; });
+  for (const chart of document.querySelectorAll(".gradflow-chart")) whenNear(chart, () => bringCharts(chart));
+  window.addEventListener("beforeprint", () => bringCharts(document));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Tab") [...waiting.keys()].forEach(bring);
   });

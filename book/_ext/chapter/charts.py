@@ -14,7 +14,23 @@ from sphinx.application import Sphinx
 WRAPPER = '<div class="gradflow-chart"'
 MOVING = '<script type="application/json">'
 SHAPE = '<path d="M0 0" '
+PANEL = re.compile(r"<svg\b.*?</svg>", re.DOTALL)
 BLANK = re.compile(r"<path (?![^>]*\bd=)")  # a space, or a curve outside of the picture: SVG wants a shape
+
+
+def slim(panel: re.Match[str]) -> str:
+    """Leave out what matplotlib writes for those who edit a drawing: groups and names that nothing asks for."""
+    svg = panel[0]
+    asked = set(re.findall(r'(?:href="#|url\(#)([^")]+)', svg))
+    svg = re.sub(r'\s+id="([^"]+)"', lambda found: found[0] if found[1] in asked else "", svg)
+    svg = re.sub(r">\s+<", "><", svg.replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "").replace("xlink:", ""))
+    kept, open_groups = [], []
+    for part in re.split(r"(</?g\b[^>]*>)", svg.replace("<defs></defs>", "").replace("<g/>", "")):
+        if part.startswith("<g"):
+            open_groups.append(part != "<g>")
+        if part != "<g>" and (part != "</g>" or open_groups.pop()):
+            kept.append(part)
+    return "".join(kept)
 
 
 class ChartDirective(PasteFigureDirective):
@@ -37,7 +53,8 @@ class ChartDirective(PasteFigureDirective):
             if self.name == "chart" and MOVING in raw.astext():
                 raise self.error(f"chart {key}: the chart has controls; show it with {{moving-chart}}")
             labelled = f'{WRAPPER} role="img" aria-label="{escape(alt)}"'
-            raw.children = [nodes.Text(BLANK.sub(SHAPE, raw.astext().replace(WRAPPER, labelled, 1)))]
+            html = BLANK.sub(SHAPE, raw.astext().replace(WRAPPER, labelled, 1))
+            raw.children = [nodes.Text(PANEL.sub(slim, html))]
         return result
 
 

@@ -68,6 +68,20 @@
     return Math.max(...ends.map((end, index) => sum(widths.slice(index && ends[index - 1], end))));
   }
 
+  // An element around a single sign, or around a single part, draws nothing of its own: a page has half as many without.
+  const AROUND = { "mjx-mi": ["mjx-c"], "mjx-mn": ["mjx-c"], "mjx-mo": ["mjx-c"], "mjx-TeXAtom": null };
+  function slim(element) {
+    for (const child of adaptor.childNodes(element)) if (adaptor.kind(child) !== "#text") slim(child);
+    const [only, ...others] = adaptor.childNodes(element);
+    const allowed = AROUND[adaptor.kind(element)];
+    if (allowed === undefined || !only || others.length > 0 || adaptor.kind(only) === "#text") return;
+    if (allowed && !allowed.includes(adaptor.kind(only))) return;
+    const own = adaptor.allAttributes(element).filter(({ name }) => !["class", "texclass"].includes(name));
+    if (own.some(({ name }) => adaptor.hasAttribute(only, name))) return;
+    for (const { name, value } of own) adaptor.setAttribute(only, name, value);
+    adaptor.replace(only, element);
+  }
+
   globalThis.typeset = (source, display) => {
     try {
       const item = new page.options.MathItem(source, input, display);
@@ -77,6 +91,7 @@
       item.convert(page, STATE.TYPESET);
       const math = adaptor.firstChild(item.typesetRoot);
       const width = addBreaks(math, item.root, display);
+      slim(math);
       return JSON.stringify({ html: adaptor.outerHTML(math), mathml: visitor.visitTree(item.root), width });
     } catch (error) {
       if (error.id === undefined) throw error;

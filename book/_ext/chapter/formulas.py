@@ -97,10 +97,7 @@ def container(app: Sphinx, node: nodes.math | nodes.math_block) -> str:
         mathml = mathml.replace("<math", f'<math aria-label="{spoken(node.astext())}"', 1)
     html = formula["html"].replace("<mjx-math", '<mjx-math aria-hidden="true"', 1)
     html = html.replace(' style="font-family: MJXZERO, inherit;"', "")  # no browser obeys it: it is not CSS
-    return (
-        f'<mjx-container jax="CHTML"{kind} data-tex="{tex}">{html}'
-        f"<mjx-assistive-mml>{mathml}</mjx-assistive-mml></mjx-container>"
-    )
+    return f'<mjx-container jax="CHTML"{kind} data-tex="{tex}">{html}{mathml}</mjx-container>'
 
 
 def in_heading(node: nodes.Node) -> bool:

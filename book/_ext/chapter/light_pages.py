@@ -56,6 +56,9 @@ THEME_AT_ONCE = (
     "document.documentElement.dataset.theme = ({light: 'light', dark: 'dark'})[localStorage.getItem('mode')]"
     " || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');"
 )
+# A chart is some hundred shapes: a browser with scripts reads a <noscript> as text, and near.js puts it in its place.
+PANEL = re.compile(r'(?<!<noscript>)<svg xmlns="[^"]*" viewBox="0 0 (\d+) (\d+)".*?</svg>', re.DOTALL)
+LATE_PANEL = r'<div style="aspect-ratio: \1 / \2"><noscript>\g<0></noscript></div>'
 NO_SCRIPT = ".sidebar-toggle, .article-header-buttons, .quiz template { display: none !important; }"
 
 
@@ -135,8 +138,23 @@ def with_icons(css: str, folder: Path) -> str:
     )
 
 
-def lighten(page: str) -> str:
-    """Return a page without the scripts that do nothing on it, and without what the theme writes twice."""
+def plain_tokens(css: str) -> set[str]:
+    """Return the classes of code that have the colour of code without a class, in the light and in the dark theme."""
+    themes: dict[str, dict[str, str]] = {}
+    for theme, name, body in re.findall(r'\[data-theme="(\w+)"\] \.highlight(?: \.(\w+))? \{([^}]*)\}', css):
+        themes.setdefault(theme, {})[name] = body.rpartition("color:")[2].strip() if "color:" in body else body
+    return set.intersection(
+        *({name for name, colour in t.items() if name and colour == t[""]} for t in themes.values())
+    )
+
+
+def lighten(page: str, plain: set[str]) -> str:
+    """Return a page without the scripts that do nothing on it, and without what its makers write twice or in vain.
+
+    Args:
+        page: HTML as Sphinx writes it.
+        plain: classes of code that need no element of their own.
+    """
     scripts = "|".join(NOWHERE)
     page = re.sub(rf'\s*<script[^>]*\bsrc="[^"]*\b(?:{scripts})\.js[^"]*"[^>]*></script>', "", page)
     if "_static/search.js" not in page:
@@ -150,6 +168,9 @@ def lighten(page: str) -> str:
     page = re.sub(r'\s+autocorrect="off"', "", page)  # not known to the standard by which the pages are judged
     page = re.sub(r"<title>(.+?) &#8212; \1</title>", r"<title>\1</title>", page)
     page = page.replace(THEME_LATER, THEME_AT_ONCE)
+    page = PANEL.sub(LATE_PANEL, page)
+    colourless = re.compile(rf'<span(?: class="(?:{"|".join(sorted(plain))})")?>([^<]*)</span>')
+    page = re.sub(r"<pre>.*?</pre>", lambda code: colourless.sub(r"\1", code[0]), page, flags=re.DOTALL)
     page = page.replace(
         ".pst-js-only { display: none !important; }", f".pst-js-only {{ display: none !important; }}\n{NO_SCRIPT}"
     )
@@ -171,11 +192,12 @@ def lighten_site(app: Sphinx, error: Exception | None) -> None:
     if error or app.builder.format != "html":
         return
     site = Path(app.outdir)
+    static = site / "_static"
+    plain = plain_tokens((static / "pygments.css").read_text(encoding="utf-8"))
     pages = {}
     for file in sorted(site.rglob("*.html")):
-        pages[file] = lighten(file.read_text(encoding="utf-8"))
+        pages[file] = lighten(file.read_text(encoding="utf-8"), plain)
         file.write_text(pages[file], encoding="utf-8", newline="\n")
-    static = site / "_static"
     for script in static.rglob("*.js"):
         if re.fullmatch("|".join(NOWHERE), script.stem):
             script.unlink()

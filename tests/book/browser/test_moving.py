@@ -139,7 +139,9 @@ def shows(page: Page, figure: str, curve: str, xs: object, ys: object) -> bool:
 def test_script_draws_what_the_cell_has_drawn(figure: str, site: str, open_page: OpenPage) -> None:
     with open_page(f"{site}book/{FIGURES[figure]}.html") as opened:
         page = opened.page
+        first(page, figure).wait_for()
         curves = page.locator(f"#{figure} [data-curve]").evaluate_all("all => all.map(one => one.dataset.curve)")
+        assert curves
         stills, sentence = {curve: path(page, figure, curve) for curve in curves}, says(page, figure)
         points = {curve: marks(page, figure, curve) for curve in curves}
         first(page, figure).focus()
@@ -380,8 +382,8 @@ def test_paper_shows_the_still(figure: str, site: str, open_page: OpenPage) -> N
     drawn = f"[...document.querySelectorAll('#{figure} [data-curve]')].map(one => one.innerHTML)"
     with open_page(f"{site}book/{FIGURES[figure]}.html#{figure}") as opened:
         page = opened.page
-        still = page.evaluate(drawn)
         first(page, figure).focus()
+        still = page.evaluate(drawn)
         page.keyboard.press(MOVE)
         moved = page.evaluate(drawn)
         assert moved != still

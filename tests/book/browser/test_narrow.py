@@ -19,7 +19,7 @@ SHOW_ALL = "* { content-visibility: visible !important }"
 CUT = """() => [...document.querySelectorAll("article *")].filter((box) => {
   const style = getComputedStyle(box);
   if (style.overflowX === "visible" || !box.checkVisibility()) return false;
-  if (box.closest("svg, .visually-hidden, mjx-math, mjx-assistive-mml")) return false;
+  if (box.closest("svg, .visually-hidden, mjx-math, math")) return false;
   return box.clientWidth > 1 && box.scrollWidth > box.clientWidth + 2
     && !box.classList.contains("more-right") && box.scrollLeft === 0;
 }).map((box) => `${box.tagName}.${box.className}: ${box.textContent.trim().slice(0, 60)}`)"""

@@ -26,7 +26,7 @@ PALE = """() => {
 CUT = """() => [...document.querySelectorAll("article *")].filter((box) => {
   const style = getComputedStyle(box);
   if (style.overflowX === "visible" || !box.checkVisibility()) return false;
-  if (box.closest("svg, .visually-hidden, mjx-math, mjx-assistive-mml, code")) return false;
+  if (box.closest("svg, .visually-hidden, mjx-math, math, code")) return false;
   return box.clientWidth > 1 && box.scrollWidth > box.clientWidth + 2;
 }).map((box) => `${box.tagName}.${box.className}: ${box.textContent.trim().slice(0, 60)}`)"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"

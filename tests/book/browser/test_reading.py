@@ -102,6 +102,7 @@ def test_figure_is_drawn_in_the_colour_of_the_text(site: str, open_page: OpenPag
     for page in pages_with("gradflow-chart")[:1]:
         for theme in ("light", "dark"):
             with open_page(site + page, theme=theme) as opened:
+                opened.page.evaluate("bringCharts(document)")
                 colours = opened.page.evaluate(
                     "[getComputedStyle(document.querySelector('.gradflow-chart svg')).fill, getComputedStyle(document.body).color]"
                 )

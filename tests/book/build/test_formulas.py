@@ -119,3 +119,11 @@ def test_a_full_stop_follows_the_formula_it_stood_behind() -> None:
     glue_to_neighbours(None, document, "page")
     assert paragraph.astext() == "1,5. Here is x."
     assert formula.parent.astext() == "x."
+
+
+def test_sign_has_one_element(formulas: Formulas) -> None:
+    html = formulas.get("W^{T}=0", display=False)["html"]
+    assert len(re.findall(r"<mjx-c ", html)) == 4
+    assert not re.search(r"<mjx-(?:mi|mo|mn|TeXAtom)\b", html)
+    assert re.search(r'<mjx-script[^>]*><mjx-c class="[^"]*" size="s"></mjx-c></mjx-script>', html)
+    assert re.search(r"<mjx-mn[^>]*>(<mjx-c [^>]*></mjx-c>){2}</mjx-mn>", formulas.get("10", display=False)["html"])

@@ -9,7 +9,9 @@ import pytest
 from nbclient import NotebookClient
 
 from bookmaker import SAMPLE, build, small_book
-from chapter.charts import BLANK, SHAPE
+from chapter.charts import BLANK, SHAPE, slim
+from chapter.charts import PANEL as PANEL_OF_CHART
+from chapter.light_pages import plain_tokens
 from gradflow.exercises._channels import without_ports
 
 
@@ -77,3 +79,40 @@ def test_notebook_runs_far_from_the_book(book: Path, tmp_path: Path) -> None:
 def test_every_path_of_a_chart_has_a_shape() -> None:
     glyph, curve = '<path id="a-DejaVuSans-3" transform="scale(1)"/>', '<path id="b" d="M1 1" style="d=1"/>'
     assert BLANK.sub(SHAPE, glyph + curve) == glyph.replace("<path ", '<path d="M0 0" ') + curve
+
+
+PANEL = """<svg viewBox="0 0 9 9"> <defs>
+ </defs>
+ <g id="axes_1"> <g id="line_1" transform="scale(2)"><defs><path id="m" d="M0 0"/></defs> <g id="x">
+ <use xlink:href="#m" x="1"/> </g> </g> <g clip-path="url(#c)"><path id="p" d="M0 0"/></g> </g>
+ <clipPath id="c"/></svg>"""
+
+
+def test_chart_keeps_what_it_draws_and_no_more() -> None:
+    assert PANEL_OF_CHART.sub(slim, PANEL) == (
+        '<svg viewBox="0 0 9 9"><g transform="scale(2)"><defs><path id="m" d="M0 0"/></defs><use href="#m" x="1"/></g>'
+        '<g clip-path="url(#c)"><path d="M0 0"/></g><clipPath id="c"/></svg>'
+    )
+
+
+def test_code_without_a_colour_has_no_element() -> None:
+    css = """
+    [data-theme="light"] .highlight { background: #fff; color: #111 }
+    [data-theme="light"] .highlight .n { color: #111 }
+    [data-theme="light"] .highlight .k { color: #222 }
+    [data-theme="light"] .highlight .p { color: #111 }
+    [data-theme="dark"] .highlight { background: #000; color: #eee }
+    [data-theme="dark"] .highlight .n { color: #eee }
+    [data-theme="dark"] .highlight .k { color: #ddd }
+    [data-theme="dark"] .highlight .p { color: #ccc }"""
+    assert plain_tokens(css) == {"n"}
+
+
+def test_published_code_has_elements_for_colours_alone(article: str) -> None:
+    code = " ".join(re.findall(r"<pre>.*?</pre>", article, re.DOTALL))
+    assert '<span class="kn">' in code
+    assert not re.search(r'<span>|<span class="(?:n|p|w)">', code)
+
+
+def test_chart_waits_in_the_place_of_its_size(article: str) -> None:
+    assert len(re.findall(r'<div style="aspect-ratio: (\d+) / (\d+)"><noscript><svg [^>]*"0 0 \1 \2"', article)) == 2
