@@ -1,8 +1,8 @@
 """Networks that are ill, for the page on diagnosis: :data:`PATIENTS`, by name."""
 
 from gradflow.experiments.diagnosis import (  # noqa: F401  (each registers its patients)
-    patients_depth,
     patients_format,
+    patients_growth,
     patients_learning,
     patients_loop,
     patients_singular,
