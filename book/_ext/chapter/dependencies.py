@@ -49,13 +49,13 @@ def parse_cells(cells: Iterable[str]) -> ast.Module:
 
 
 class Package:
-    """The source of the package, each file parsed at most once."""
+    """The source of the package, each module read at most once."""
 
     def __init__(self, root: Path) -> None:
         """Remember the root of the book."""
         self.root = root
         self.code = root / "code"
-        self._trees: dict[Path, ast.Module] = {}
+        self._modules: dict[str, tuple[set[Path], set[str]]] = {}
 
     def file_of(self, module: str) -> Path | None:
         """Return the file of a module of the package, or None if there is no such module."""
@@ -64,14 +64,23 @@ class Package:
         stem = self.code.joinpath(*module.split("."))
         return next((file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()), None)
 
-    def tree(self, file: Path) -> ast.Module:
-        """Return the parsed file; one with an error in it is told by the cell that imports it."""
-        if file not in self._trees:
-            try:
-                self._trees[file] = ast.parse(file.read_text(encoding="utf-8"))
-            except SyntaxError:
-                self._trees[file] = ast.Module([], [])
-        return self._trees[file]
+    def module(self, name: str) -> tuple[set[Path], set[str]]:
+        """Return the files of a module, with its data, and the modules that it imports; nothing if it is not ours."""
+        if name not in self._modules:
+            self._modules[name] = self.read(name)
+        return self._modules[name]
+
+    def read(self, name: str) -> tuple[set[Path], set[str]]:
+        """Read a module; one with an error in it is told by the cell that imports it."""
+        file = self.file_of(name)
+        if file is None:
+            return set(), set()
+        try:
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+        except SyntaxError:
+            tree = ast.Module([], [])
+        above = name.rpartition(".")[0]
+        return {file} | self.data_named_in(tree), {above, *imported(tree, name, file.name == "__init__.py")}
 
     @cached_property
     def data(self) -> list[Path]:
@@ -89,16 +98,13 @@ class Package:
     def closure(self, modules: Iterable[str]) -> set[Path]:
         """Return every file of the package that is read when the modules are imported and used."""
         files: set[Path] = set()
-        waiting, seen = list(modules), set[str]()
+        waiting, seen = set(modules), set[str]()
         while waiting:
-            module = waiting.pop()
-            file = self.file_of(module)
-            if module in seen or file is None:
-                continue
-            seen.add(module)
-            tree = self.tree(file)
-            files |= {file, *self.data_named_in(tree)}
-            waiting += [module.rpartition(".")[0], *imported(tree, module, file.name == "__init__.py")]
+            name = waiting.pop()
+            seen.add(name)
+            own, others = self.module(name)
+            files |= own
+            waiting |= others - seen
         return files
 
     @cached_property

@@ -1,13 +1,14 @@
-"""Mistakes that authors make: one page for each, with the place and the words of the message that must name it.
+"""Mistakes that authors make, with the place and the words of the message that must name each of them.
 
-A page is written as its faulty part: ``PAGES`` puts a header, a title and, where it is needed, a whole exercise around it.
+A page is written as its faulty parts: ``Page`` puts a header and a title before them. Most pages have several, since a page
+costs time, and one with cells a kernel; none of them may hide another.
 """
 
 from dataclasses import dataclass
 
 from bookmaker import KERNEL
 
-CHECKS = """from gradflow.exercises._authoring import number
+CHECK = """from gradflow.exercises._authoring import number
 
 number("{name}", 2.0, digits=1, mistakes=[(3.0, "Три."), (4.0, "Четыре."), (5.0, "Пять.")])
 """
@@ -90,10 +91,33 @@ class Fault:
     title: str = "(sec-NAME)=\n# Страница NAME\n\n"
     header: str = KERNEL
 
-    def page(self, name: str) -> str:
+
+@dataclass
+class Page:
+    """A page with one fault or several, by their names."""
+
+    name: str
+    faults: dict[str, Fault]
+
+    @property
+    def file(self) -> str:
+        """The name of its file, which is also that of a Python module."""
+        return self.name.replace("-", "_")
+
+    @property
+    def text(self) -> str:
         """The whole page."""
-        header = self.header if self.executed or "{code-cell}" in self.text else ""
-        return (header + self.title + self.text).replace("NAME", name)
+        first = next(iter(self.faults.values()))
+        header = first.header if first.executed or "{code-cell}" in first.text else ""
+        parts = [fault.text.replace("NAME", name) for name, fault in self.faults.items()]
+        return header + first.title.replace("NAME", self.name) + "\n\n".join(parts)
+
+    def line_of(self, name: str) -> int:
+        """The number of the line where the fault stands."""
+        start, wanted = 0, self.faults[name].at.replace("NAME", name)
+        if len(self.faults) > 1:
+            start = self.text.index(self.faults[name].text.replace("NAME", name))
+        return self.text[: self.text.index(wanted, start)].count("\n") + 1
 
 
 def cell(code: str, tags: str = "") -> str:
@@ -225,7 +249,7 @@ WHOLE = {
     "undefined-theorem": Fault("По {prf:ref}`thm-absent`.", "По", "thm-absent"),
     "undefined-work": Fault("Смотрите\n{cite}`unused200`.", "{cite}", "write unused2000"),
     "undefined-term": Fault("Это\n{term}`градеент`.", "{term}", "write градиент"),
-    "undefined-kind": Fault("В {eq}`sec-NAME`.", "В", "take another role"),
+    "undefined-kind": Fault("В {eq}`sec-index`.", "В", "take another role"),
     "undefined-formula": Fault("В {eq}`eq-absent`.", "В", "eq-absent"),
     "two-theorems": Fault(THEOREM + "\n" + THEOREM.replace("О единице", "О двойке"), ":::{prf:theorem} О двойке", "again"),
     "two-headings": Fault("(sec-NAME)=\n## Раздел\n\nТекст.", "(sec-NAME)=\n## Раздел", "the label sec-two-headings again"),
@@ -280,7 +304,8 @@ CELLS = {
     "bare-object": Fault(cell("object()"), "object()", "an object's address"),
     "hidden-object": Fault(cell("object()", "remove-output"), "object()", "an object's address"),
     "endless": Fault(
-        cell("while True:\n    pass"), "while", "does not end within 8 s", header=KERNEL.replace("---\njup", "---\nmystnb:\n  execution_timeout: 8\njup")
+        cell("from threading import Event\nEvent().wait()"), "from threading", "does not end within 2 s",
+        header=KERNEL.replace("---\njup", "---\nmystnb:\n  execution_timeout: 2\njup"),
     ),
     "dies": Fault(cell("import os\nos._exit(1)"), "import os", "the kernel died"),
     "clock": Fault(cell("import time\nprint(time.time())"), "import time", "reads the clock (time.time)"),
@@ -346,11 +371,41 @@ CELLS = {
     "moving-alt": Fault(MOVING.replace(":alt: Прямая растёт от трёх до числа на странице.\n", ""), "```{moving-chart}", "its conclusion in Russian"),
     "moving-unseen": Fault(MOVING.partition("```{moving-chart}")[0], 'glue("fig', "is nowhere shown"),
     "chart-twice": Fault(
-        CHART.replace("[3, NAME]", "[3, 4]") + "\n" + CHART.replace("book.figures", "book").replace("fig-NAME", "fig-NAME-2"),
+        CHART + "\n" + CHART.replace("book.figures", "book").replace("fig-NAME", "fig-NAME-2"),
         "from gradflow.book import", "is the same picture as",
     ),
 }  # fmt: skip
-for fault in CELLS.values():
-    fault.text = fault.text.replace("[3, NAME]", "[3, 4]")
+for number, fault in enumerate(CELLS.values(), start=4):  # no two pictures are the same
+    fault.text = fault.text.replace("[3, NAME]", f"[3, {number}]")
 
-PAGES = {**MARKUP, **PROSE, **WHOLE, **EXERCISES, **CELLS}
+
+FAULTS = {**MARKUP, **PROSE, **WHOLE, **EXERCISES, **CELLS}
+TOGETHER = {  # what Sphinx cannot read, or what stops a kernel, has a page to itself
+    "prose": "decimal-point decimal-formula decimal-comma exponent per-cent quotation quotation-english quotation-closed"
+    " two-hyphens hyphen-end short-dash close-dash range stops space twice letter-alone letter-code dots",
+    "formulas": "dollar displayed torn brace brace-extra left begin unknown-macro macro-display macro-inside"
+    " cyrillic-formula percent formula-label formula-tag formula-reference formula-name formula-twice ampersand",
+    "tables": "row-short row-long row-bar no-table macro-row wide-table",
+    "text": "emphasis backtick role-space macro-text option-low latin hyphen link todo todo-comment todo-percent html"
+    " image-outside unknown-directive unknown-role no-braces spaced-braces rst rst-role heading-space address footnote"
+    " quotation-open",
+    "labels": "no-heading-label second-title level inner-heading no-theorem-label no-content figure-label heading-stop"
+    " label-letters label-case label-space theorem-title theorem-label options-end box-class box-title"
+    " box-option fold-title include admonition-fold two-theorems empty-section",
+    "links": "image-absent link-heading link-page undefined undefined-number undefined-theorem undefined-work"
+    " undefined-term undefined-kind undefined-formula",
+    "sources": "tag-text tag-bare tag-header space-code syntax",
+    "tags": "name install shell tag option date chart-tag chart-alt chart-english chart-short chart-caption chart-unseen"
+    " moving-alt moving-unseen unsaid unsaid-many said-twice",
+    "exercises": "sum-field sum-minutes sum-order sum-telling sum-level sum-label sum-unchecked sum-hint sum-answer"
+    " sum-stub sum-misspelt",
+    "notes": "clock chance uuid numpy-chance torch-chance network machine writes",  # the last one stops the kernel
+    "outputs": "stderr bare-object hidden-object large path progress wide long drawing chart-bare glued-nothing chart-twice",
+    "charts": "moving-still moving-chart moving-curve moving-drawn moving-formula moving-control",
+    "sums": "sum-two sum-wrong sum-silent",
+}
+SHARED = {name for names in TOGETHER.values() for name in names.split()}
+PAGES = [
+    *(Page(page, {name: FAULTS[name] for name in names.split()}) for page, names in TOGETHER.items()),
+    *(Page(name, {name: fault}) for name, fault in FAULTS.items() if name not in SHARED),
+]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bookmaker import KERNEL, build, small_book
-from build.faults import CHECKS, PAGES, Fault
+from build.faults import CHECK, PAGES, Page
 
 BROKEN_WORK = """@article{broken,
   author = {Кто-то},
@@ -31,21 +31,16 @@ OTHERS = {
 MESSAGE = re.compile(r"^(/\S+?)(?::(\d+))?: (?:WARNING|ERROR|CRITICAL): (.*)$", re.MULTILINE)
 
 
-def name_of_file(name: str) -> str:
-    """A fault's name as that of a page, which is also that of a Python module."""
-    return name.replace("-", "_")
-
-
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A book of which every page but the first has one fault."""
-    pages = {name_of_file(name): fault.page(name) for name, fault in PAGES.items()}
-    index = KERNEL + INDEX
-    folder = small_book(tmp_path_factory.mktemp("faults"), **{"index": index, **pages})
-    for name in PAGES:
-        if name.startswith("sum-"):
-            module = folder / "code" / "gradflow" / "exercises" / f"{name_of_file(name)}.py"
-            module.write_text(CHECKS.format(name=name), encoding="utf-8")
+    """A book of which every page but the first has faults."""
+    pages = {page.file: page.text for page in PAGES}
+    folder = small_book(tmp_path_factory.mktemp("faults"), index=KERNEL + INDEX, **pages)
+    for page in PAGES:
+        checks = [CHECK.format(name=name) for name in page.faults if name.startswith("sum-")]
+        if checks:
+            module = folder / "code" / "gradflow" / "exercises" / f"{page.file}.py"
+            module.write_text("\n".join(checks), encoding="utf-8")
     with (folder / "_toc.yml").open("a", encoding="utf-8") as contents:
         contents.write("- file: book/binary\n- file: book/nowhere\n- file: book/Другая\n")
     (folder / "book" / "Другая.md").write_text("(sec-other)=\n# Другая\n\nТекст.\n", encoding="utf-8")
@@ -87,15 +82,17 @@ def test_faultless_page_is_not_blamed(reports: list[tuple[bool, dict[str, list[t
     assert [found.get("book/index.md", []) for _, found in reports] == [[], []]
 
 
-@pytest.mark.parametrize(("name", "fault"), PAGES.items(), ids=PAGES)
+@pytest.mark.parametrize(
+    ("page", "name"), [pytest.param(page, name, id=name) for page in PAGES for name in page.faults]
+)
 def test_fault_of_a_page_is_told_once_where_it_is(
-    name: str, fault: Fault, reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]
+    page: Page, name: str, reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]
 ) -> None:
-    line = line_of(fault.page(name), fault.at.replace("NAME", name))
     for _, found in reports:
-        said = found.get(f"book/{name_of_file(name)}.md", [])
-        assert len(said) == 1, said
-        assert said[0][0] == line and fault.message in said[0][1], (line, said)
+        said = found.get(f"book/{page.file}.md", [])
+        assert len(said) == len(page.faults), said
+        here = [message for line, message in said if line == page.line_of(name)]
+        assert len(here) == 1 and page.faults[name].message in here[0], (page.line_of(name), said)
 
 
 @pytest.mark.parametrize(("file", "words"), OTHERS.items(), ids=OTHERS)
