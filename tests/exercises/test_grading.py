@@ -28,12 +28,12 @@ NAMES = [exercise.name for exercise in PAGES[PAGE]]
 CODE = next(exercise.name for exercise in PAGES[PAGE] if exercise.stub)
 ORAL = next(exercise.name for exercise in PAGES[PAGE] if not exercise.stub)
 
-HANGS = "while True:\n    pass"
+HANGS = "from threading import Event\nEvent().wait()"
 CANNOT_BE_INTERRUPTED = """
+from threading import Event
 while True:
     try:
-        while True:
-            pass
+        Event().wait()
     except BaseException:
         continue
 """
