@@ -88,11 +88,18 @@ def test_faultless_page_is_not_blamed(reports: list[tuple[bool, dict[str, list[t
 def test_fault_of_a_page_is_told_once_where_it_is(
     page: Page, name: str, reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]
 ) -> None:
+    line = page.line_of(name)
     for _, found in reports:
         said = found.get(f"book/{page.file}.md", [])
-        assert len(said) == len(page.faults), said
-        here = [message for line, message in said if line == page.line_of(name)]
-        assert len(here) == 1 and page.faults[name].message in here[0], (page.line_of(name), said)
+        here = [message for number, message in said if number == line]
+        assert len(here) == 1 and page.faults[name].message in here[0], (line, said)
+
+
+def test_nothing_else_is_said_of_a_page(reports: list[tuple[bool, dict[str, list[tuple[int, str]]]]]) -> None:
+    for page in PAGES:
+        lines = {page.line_of(name) for name in page.faults}
+        for _, found in reports:
+            assert [said for said in found.get(f"book/{page.file}.md", []) if said[0] not in lines] == [], page.name
 
 
 @pytest.mark.parametrize(("file", "words"), OTHERS.items(), ids=OTHERS)
