@@ -34,6 +34,7 @@ UNWANTED = re.compile(
     r'<(script|template)\b.*?</\1>|<a class="headerlink".*?</a>|<label class="quiz-memory.*?</label>',
     re.DOTALL,
 )
+LATE = re.compile(r"<div [^>]*><noscript>(.*?)</noscript></div>", re.DOTALL)  # a drawing that waits for a reader
 SOLUTIONS = "Подсказки, ответы и решения"
 HEADING = re.compile(r"<h([1-6])\b[^>]*>(.*?)</h\1>", re.DOTALL)
 
@@ -106,7 +107,7 @@ def article(page: Path, pages: list[Path]) -> str:
     html = page.read_text(encoding="utf-8")
     inside = html[html.index("<article") : html.rindex("</article>")].partition(">")[2]
     inside = UNWANTED.sub("", inside).replace("print-without-solutions", "")
-    inside = re.sub("</?noscript>", "", inside)  # the drawings, which wait for a reader
+    inside = LATE.sub(r"\1", inside)
     own = page.stem
 
     def linked(found: re.Match[str]) -> str:

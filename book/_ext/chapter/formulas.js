@@ -68,7 +68,7 @@
     return Math.max(...ends.map((end, index) => sum(widths.slice(index && ends[index - 1], end))));
   }
 
-  // An element around a single sign, or around a single part, draws nothing of its own: a page has half as many without.
+  // An element around a single sign, or around a single part, draws nothing of its own.
   const AROUND = { "mjx-mi": ["mjx-c"], "mjx-mn": ["mjx-c"], "mjx-mo": ["mjx-c"], "mjx-TeXAtom": null };
   function slim(element) {
     for (const child of adaptor.childNodes(element)) if (adaptor.kind(child) !== "#text") slim(child);

@@ -12,6 +12,7 @@ import pytest
 from pypdf import PdfReader
 
 from bookmaker import ROOT, SAMPLE, build, run, small_book
+from make_pdf import document
 
 EXERCISES = """(sec-sheet)=
 # Листок
@@ -113,6 +114,12 @@ def test_sheet_has_no_solutions(sheet: PdfReader) -> None:
     words = text(sheet)
     assert "Условие о медузе." in words and "Последнее слово" in words
     assert not re.search("щупальцах|яде|море|Подсказки", words)
+
+
+def test_charts_are_drawn(book: Path) -> None:
+    html = document(book / "_build" / "html", "")
+    assert html.count('class="gradflow-chart"') == 1 and html.count("<svg xmlns") == 2
+    assert "noscript" not in html and "aspect-ratio" not in html
 
 
 def test_bookmarks_are_the_headings(whole: PdfReader) -> None:
