@@ -70,7 +70,7 @@ def layer_gradient_norms(model: nn.Module, x: Tensor, loss_fn: Callable[[Tensor]
     if isinstance(model, nn.Sequential) and model[0] is linears[0] and (x.ndim == 0 or x.shape[-1] != width):
         raise ValueError(f"x: expected shape (..., {width}), got {tuple(x.shape)}")
 
-    with _as_it_was(model, watcher):
+    with _as_it_was(model, watcher, x):
         with parametrize.cached(), watcher:
             output = ask("model", model, x.detach().clone())
         loss = _loss(loss_fn, output, calls)
@@ -128,8 +128,8 @@ def _loss(loss_fn: Callable[[Tensor], Tensor], output: object, calls: list[Call]
 
 
 @contextmanager
-def _as_it_was(model: nn.Module, watcher: CallWatcher) -> Iterator[None]:
-    """Give every buffer, and the random state, its old value back."""
+def _as_it_was(model: nn.Module, watcher: CallWatcher, x: Tensor) -> Iterator[None]:
+    """Give every buffer, and the random state of the CPU and of the device of ``x``, its old value back."""
     modules = [*model.modules(), *watcher.unregistered.values()]
     before = [
         (module, key, value, value.clone())
@@ -137,7 +137,7 @@ def _as_it_was(model: nn.Module, watcher: CallWatcher) -> Iterator[None]:
         for key, value in module._buffers.items()
         if value is not None
     ]
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[x.device] if x.is_cuda else []):
         try:
             yield
         finally:

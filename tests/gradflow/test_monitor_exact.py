@@ -63,6 +63,11 @@ def cells(self, x: Tensor) -> Tensor:
     return self.head(h)
 
 
+def halves() -> nn.Module:
+    """Its two outputs come from one operation, as those of cuDNN's recurrent networks do."""
+    return Wrap(lambda s, x: s.both(x).chunk(2, -1), both=nn.Linear(6, 8))
+
+
 FLAT, SEQUENCE, TOKENS, IMAGES = "flat", "sequence", "tokens", "images"
 
 
@@ -146,6 +151,10 @@ KINDS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "dict output": (lambda: Wrap(lambda s, x: {"a": s.head(x), "b": [x]}, head=nn.Linear(6, 3)), FLAT),
     "tuple output": (lambda: Wrap(lambda s, x: Pair(s.head(x), None), head=nn.Linear(6, 3)), FLAT),
     "dataclass output": (lambda: Wrap(lambda s, x: Output(s.head(x), {"x": x}), head=nn.Linear(6, 3)), FLAT),
+    "an output that the loss does not use": (
+        lambda: Wrap(lambda s, x: s.head(s.halves(x)[0]), halves=halves(), head=nn.Linear(4, 3)),
+        FLAT,
+    ),
     "nested dict and tuple between modules": (
         lambda: Wrap(
             lambda s, x: s.last(pair=s.first({"x": x})),

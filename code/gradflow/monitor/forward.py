@@ -112,10 +112,10 @@ class ForwardWatcher(CallWatcher):
         leaving = states.data if isinstance(states, PackedSequence) else states
         trace.bidirectional = module.bidirectional
 
-        def read_time(gradient: Tensor) -> None:
+        def read_time(gradient: Tensor | None) -> None:
             trace.by_time = lags.by_time(module, sequence, gradient)
 
-        def read_fed(gradient: Tensor) -> None:
+        def read_fed(gradient: Tensor | None) -> None:
             trace.fed = lags.by_time(module, states, gradient)
 
         if isinstance(entering, Tensor) and entering.requires_grad:

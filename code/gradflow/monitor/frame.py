@@ -34,7 +34,9 @@ class Trace:
     def collect(self, shares: bool, on_break: Callable[[Trace, str], None]) -> Any:
         """A hook that measures the gradient with respect to the output."""
 
-        def hook(gradient: Tensor) -> None:
+        def hook(gradient: Tensor | None) -> None:
+            if gradient is None:  # of an output that the loss does not use
+                return
             self.gradients.append(values := measure(gradient, shares))
             if not values.finite:
                 on_break(self, "nan" if values.nan else "inf")

@@ -33,8 +33,8 @@ SINGULAR = frozenset({
 # Sums of products: heavy, with a slope everywhere. What they send back is seen at the modules' ends and at the weights.
 # fmt: off
 PRODUCTS = frozenset({
-    "Addmm", "Mm", "Convolution", "Linear", "MkldnnLinear", "MkldnnRnnLayer", "Addbmm", "Baddbmm", "Embedding",
-    "Add", "Sub", "Neg", "Sum", "Mean",
+    "Addmm", "Mm", "Convolution", "Linear", "MkldnnLinear", "MkldnnRnnLayer", "CudnnRnn", "Addbmm", "Baddbmm",
+    "Embedding", "Add", "Sub", "Neg", "Sum", "Mean",
 })
 # fmt: on
 _INPUTS = ("_saved_self", "_saved_input", "_saved_other", "_saved_mat1", "_saved_mat2", "_saved_target", "_saved_query")

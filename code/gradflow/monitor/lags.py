@@ -25,8 +25,10 @@ def with_gradient(args: tuple[Any, ...]) -> tuple[Any, ...] | None:
     return (leaf, *args[1:])
 
 
-def by_time(module: nn.RNNBase, sequence: Tensor | PackedSequence, gradient: Tensor) -> list[float]:
-    """The norm of ``gradient``, which belongs to ``sequence`` (or to its data), at every time step."""
+def by_time(module: nn.RNNBase, sequence: Tensor | PackedSequence, gradient: Tensor | None) -> list[float]:
+    """The norm of ``gradient``, which belongs to ``sequence`` (or to its data), at every time step; [] without one."""
+    if gradient is None:
+        return []
     if isinstance(sequence, PackedSequence):
         steps: Any = torch.split(gradient, sequence.batch_sizes.tolist())
     else:

@@ -46,6 +46,9 @@ class GradientMonitor:
     model: calls of modules and steps of optimisers are seen through torch's global hooks, backward passes through
     ``torch.autograd.backward``; all are given back on exit, also when the loop raises.
 
+    Every number that is read waits for the device: on a GPU a step takes several times as long (a transformer of 25
+    million weights on an H200: 7, without ``shares`` 3), and ``every=20`` is for long runs (a quarter more).
+
     Args:
         model: any module; several models as ``nn.ModuleList`` or ``nn.ModuleDict``.
         optimizer: one optimiser or several; those that step inside the block are seen in any case.
