@@ -70,6 +70,14 @@ def test_without_a_threshold_the_step_is_the_gradient():
     torch.testing.assert_close(path[1], start - 0.1 * gradient)
 
 
+def test_every_point_may_have_its_own_rate_and_threshold():
+    start, rates, limits = starts(3), torch.tensor([0.1, 1.0, 0.01]), torch.tensor([1.0, 0.1, float("inf")])
+    together = descend(start, rates, 20, max_norm=limits)
+    for point in range(3):
+        alone = descend(start[:, point : point + 1], rates[point].item(), 20, max_norm=limits[point].item())
+        torch.testing.assert_close(together[:, :, point : point + 1], alone, rtol=1e-6, atol=1e-9)
+
+
 def test_clipping_lets_most_starts_arrive_and_its_absence_throws_them_away():
     start = starts(60)
     free, clipped = descend(start, 0.1, 400), descend(start, 0.1, 400, max_norm=1.0)
@@ -94,6 +102,7 @@ def test_a_threshold_can_be_too_low_and_too_high():
         lambda: loss_and_gradient(torch.zeros(2, 1), steps=0),
         lambda: descend(torch.zeros(2), 0.1, 3),
         lambda: descend(torch.zeros(2, 1), -0.1, 3),
+        lambda: descend(torch.zeros(2, 1), float("nan"), 3),
         lambda: descend(torch.zeros(2, 1), 0.1, 3, max_norm=0.0),
         lambda: descend(torch.zeros(2, 1), 0.1, 0),
     ],

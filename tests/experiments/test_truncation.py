@@ -62,47 +62,48 @@ def test_truncation_bounds_the_gradient_that_explodes():
 
 def test_omega_is_zero_for_an_orthogonal_network_with_tiny_states():
     generator = torch.Generator().manual_seed(0)
-    W = torch.nn.init.orthogonal_(torch.empty(H, H, dtype=torch.float64), generator=generator)
-    drive = 1e-6 * torch.randn(T, B, H, generator=generator, dtype=torch.float64)
-    penalty, norms = omega(W, drive, torch.randn(B, H, generator=generator, dtype=torch.float64))
+    W = torch.nn.init.orthogonal_(torch.empty(H, H, dtype=torch.float64), generator=generator).unsqueeze(0)
+    drive = 1e-6 * torch.randn(T, 1, B, H, generator=generator, dtype=torch.float64)
+    penalty, norms = omega(W, drive, torch.randn(1, B, H, generator=generator, dtype=torch.float64))
     assert penalty < 1e-15
     torch.testing.assert_close(norms, norms[-1:].expand_as(norms), rtol=1e-6, atol=0)
 
 
 def test_omega_equals_its_definition_by_explicit_jacobians():
     generator = torch.Generator().manual_seed(1)
-    W, drive, v = (
-        torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((H, H), (6, 1, H), (1, H))
+    Ws, drive, readout = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((3, H, H), (6, 3, 1, H), (3, 1, H))
     )
-    h, states = torch.zeros(H, dtype=torch.float64), []
-    for u in drive[:, 0]:
-        h = torch.tanh(W @ h + u)
-        states.append(h)
-    delta, norms = v[0], [v[0].norm()]
-    for s in reversed(states[1:]):
-        delta = (torch.diag(1 - s**2) @ W).T @ delta
-        norms.append(delta.norm())
-    norms = torch.stack(norms[::-1])
-    penalty, ours = omega(W, drive, v)
-    torch.testing.assert_close(ours[:, 0], norms)
-    torch.testing.assert_close(penalty, (norms[:-1] / norms[1:] - 1).square().mean())
+    penalties, ours = omega(Ws, drive, readout)
+    for net, W in enumerate(Ws):
+        h, states = torch.zeros(H, dtype=torch.float64), []
+        for u in drive[:, net, 0]:
+            h = torch.tanh(W @ h + u)
+            states.append(h)
+        delta = readout[net, 0]
+        norms = [delta.norm()]
+        for s in reversed(states[1:]):
+            delta = (torch.diag(1 - s**2) @ W).T @ delta
+            norms.append(delta.norm())
+        expected = torch.stack(norms[::-1])
+        torch.testing.assert_close(ours[:, net, 0], expected)
+        torch.testing.assert_close(penalties[net], (expected[:-1] / expected[1:] - 1).square().mean())
 
 
 def test_minimizing_omega_revives_the_long_gradient():
-    for seed in range(5):
-        generator = torch.Generator().manual_seed(seed)
-        W = torch.empty(16, 16).uniform_(-0.25, 0.25, generator=generator).requires_grad_()
-        drive = 0.3 * torch.randn(30, 8, 16, generator=generator)
-        readout = torch.randn(8, 16, generator=generator)
-        optimizer = torch.optim.Adam([W], lr=0.01)
-        ratio = []
-        for _ in range(61):
-            penalty, norms = omega(W, drive, readout)
-            ratio.append((norms[0] / norms[-1]).mean())
-            optimizer.zero_grad()
-            penalty.backward()
-            optimizer.step()
-        assert ratio[0] < 1e-4 and ratio[-1] > 0.05
+    generator = torch.Generator().manual_seed(0)
+    W = torch.empty(5, 16, 16).uniform_(-0.25, 0.25, generator=generator).requires_grad_()
+    drive = 0.3 * torch.randn(30, 5, 8, 16, generator=generator)
+    readout = torch.randn(5, 8, 16, generator=generator)
+    optimizer = torch.optim.Adam([W], lr=0.01)
+    ratios = []
+    for _ in range(61):
+        penalty, norms = omega(W, drive, readout)
+        ratios.append((norms[0] / norms[-1]).mean(1))
+        optimizer.zero_grad()
+        penalty.sum().backward()
+        optimizer.step()
+    assert (ratios[0] < 1e-4).all() and (ratios[-1] > 0.05).all()
 
 
 @pytest.mark.parametrize(
@@ -111,8 +112,9 @@ def test_minimizing_omega_revives_the_long_gradient():
         lambda: random_rnn(2, 4, 0.0, generator=torch.Generator()),
         lambda: truncated_gradient(*setup()[:2], torch.zeros(T, B, H + 1), 3),
         lambda: truncated_gradient(*setup(), 0),
-        lambda: omega(torch.eye(3), torch.zeros(1, 2, 3), torch.zeros(2, 3)),
-        lambda: omega(torch.eye(3), torch.zeros(4, 2, 3), torch.zeros(1, 3)),
+        lambda: omega(torch.eye(3)[None], torch.zeros(1, 1, 2, 3), torch.zeros(1, 2, 3)),
+        lambda: omega(torch.eye(3)[None], torch.zeros(4, 1, 2, 3), torch.zeros(1, 1, 3)),
+        lambda: omega(torch.eye(3)[None], torch.zeros(4, 2, 2, 3), torch.zeros(2, 2, 3)),
     ],
 )
 def test_bad_input_is_named(call):

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from gradflow._validation import require_count, require_positive, require_tensor
+from gradflow._validation import require_count, require_tensor
 
 STEPS = 50
 START = 0.5
@@ -37,23 +37,23 @@ def loss_and_gradient(point: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor
     require_count("steps", steps)
     x = torch.full_like(w, START)
     # Forward sensitivities: two numbers per point instead of a graph of ``steps`` nodes.
-    dx_dw, dx_db = torch.zeros_like(w), torch.zeros_like(w)
+    dx_dw, dx_db, one = torch.zeros_like(w), torch.zeros_like(w), torch.ones_like(w)
     for _ in range(steps):
         s = torch.sigmoid(x)
-        slope = w * s * (1 - s)
-        dx_dw, dx_db = s + slope * dx_dw, 1 + slope * dx_db
-        x = w * s + b
+        slope = torch.ops.aten.sigmoid_backward(w, s)  # w s (1 - s)
+        dx_dw, dx_db = torch.addcmul(s, slope, dx_dw), torch.addcmul(one, slope, dx_db)
+        x = torch.addcmul(b, w, s)
     y = torch.sigmoid(x)
     outer = 2 * (y - TARGET) * y * (1 - y)
     return (y - TARGET) ** 2, torch.stack([outer * dx_dw, outer * dx_db])
 
 
-def descend(start: Tensor, learning_rate: float, updates: int, max_norm: float | Tensor = math.inf) -> Tensor:
+def descend(start: Tensor, learning_rate: float | Tensor, updates: int, max_norm: float | Tensor = math.inf) -> Tensor:
     """Gradient descent from every start at once, with or without clipping by norm.
 
     Args:
         start: (2, N).
-        learning_rate: positive.
+        learning_rate: positive, of all points or of each (N,).
         updates: number of updates.
         max_norm: threshold on the norm of the gradient, of all points or of each (N,); ``inf`` leaves it alone.
 
@@ -64,16 +64,13 @@ def descend(start: Tensor, learning_rate: float, updates: int, max_norm: float |
         ValueError: a number that is not positive, or starts of another shape.
     """
     require_tensor("start", start, ndim=2)
-    require_positive("learning_rate", learning_rate)
     require_count("updates", updates)
-    limit = torch.as_tensor(max_norm, dtype=start.dtype, device=start.device)
-    if not bool((limit > 0).all()):
-        raise ValueError(f"max_norm: expected positive numbers, got {max_norm!r}")
+    rate, limit = _positive("learning_rate", learning_rate, start), _positive("max_norm", max_norm, start)
     path = [start]
     for _ in range(updates):
         _, gradient = loss_and_gradient(path[-1])
         norm = gradient.norm(dim=0)
-        path.append(path[-1] - learning_rate * gradient * (limit / norm).clamp(max=1))
+        path.append(path[-1] - rate * gradient * (limit / norm).clamp(max=1))
     return torch.stack(path)
 
 
@@ -90,6 +87,13 @@ def ridge_gradient_norm(w: Tensor, steps: int = STEPS) -> Tensor:
     slope = w * y * (1 - y)
     geometric_sum = (slope**steps - 1) / (slope - 1)
     return 2 * (y - TARGET).abs() * y * (1 - y) * (1 + y**2).sqrt() * geometric_sum
+
+
+def _positive(name: str, value: float | Tensor, like: Tensor) -> Tensor:
+    numbers = torch.as_tensor(value, dtype=like.dtype, device=like.device)
+    if not bool((numbers > 0).all()):
+        raise ValueError(f"{name}: expected positive numbers, got {value!r}")
+    return numbers
 
 
 def _rows(name: str, point: Tensor) -> Tensor:

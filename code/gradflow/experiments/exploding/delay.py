@@ -58,8 +58,9 @@ def learn_delays(
         require_count(name, value)
     g = torch.Generator().manual_seed(seed)
     model = _model(start, require_count("len(delays)", len(delays)) * seeds, g)
-    trained = [model.C, model.d] if frozen else list(model.parameters())
-    optimizer = torch.optim.Adam(trained, lr=require_positive("lr", lr))
+    model.cell.requires_grad_(not frozen)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=require_positive("lr", lr), fused=True)
     nets, longest = model.nets, max(delays)
     # Row t of a piece, network n: the input stands at row longest + t of past and piece together.
     rows = longest + torch.arange(window).unsqueeze(1) - torch.tensor(delays).repeat(seeds)
