@@ -161,6 +161,30 @@ def test_the_scale_of_a_scaler_is_read_off_the_loss():
     assert monitor.record.steps[0].scale == 2.0**12
 
 
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("scale", [None, 2.0**12])
+def test_a_loop_that_hands_in_no_loss_is_asked_for_what_enters_its_backward_passes(every, accumulate, scale):
+    """So are the loops of trainers that scale and accumulate out of sight."""
+    net, losses = nn.Linear(4, 1), []
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale or 1.0, growth_interval=2, enabled=scale is not None)
+    scales = []
+    with GradientMonitor(net, every=every) as monitor:
+        for _ in range(6):
+            scales.append(scaler.get_scale())
+            parts = [net(torch.randn(3, 4)).square().mean() / accumulate for _ in range(accumulate)]
+            for part in parts:
+                scaler.scale(part).backward()
+            scaler.step(optimizer)
+            scaler.update()
+            optimizer.zero_grad()
+            losses.append(sum(parts).item())
+            monitor.step()
+    assert [step.loss for step in monitor.record.steps] == pytest.approx(losses, rel=1e-6)
+    assert [step.scale for step in monitor.record.steps] == scales
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_shares_are_counts_over_size(dtype):
     limits = torch.finfo(dtype)

@@ -44,9 +44,13 @@ class BackwardWatcher:
         assert self._original is not None
         frame = self.frame
         handles: list[Any] = []
-        if frame.step.recorded and not frame.in_backward:
-            roots = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-            handles = self._before(roots)
+        if not frame.in_backward:
+            given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+            roots = [root for root in given if isinstance(root, Tensor)]
+            if frame.step.recorded:
+                handles = self._before(roots)
+            else:
+                self._note(roots)
         frame.in_backward = True
         try:
             self._original(tensors, *args, **kwargs)
@@ -69,6 +73,7 @@ class BackwardWatcher:
         step.nodes = max(step.nodes, len(nodes))
         self.record.reached |= reached
         self._look_at_old_gradients(reached)
+        self._note(roots)
         step.root = sum(float(root.detach().sum()) for root in roots)
         for word, number in graph.patterns(nodes).items():
             step.patterns.setdefault(word, self.frame.place(number))
@@ -81,6 +86,10 @@ class BackwardWatcher:
             return []
         self._nodes = nodes
         return list(graph.gradient_watch(nodes, self._broke))
+
+    def _note(self, roots: list[Tensor]) -> None:
+        """Keep what the pass starts from; nothing is read, so a GPU does not wait."""
+        self.frame.roots += [(root.detach().sum(), graph.loss_scale(root)) for root in roots]
 
     def _look_at_old_gradients(self, reached: set[str]) -> None:
         """Gradients that lie there before the pass: left from the last step, or changed since the last pass."""

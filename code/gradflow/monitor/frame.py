@@ -55,6 +55,7 @@ class Frame:
         self.last: tuple[Tensor, Trace] | None = None
         self.in_backward = False
         self.passes = 0
+        self.roots: list[tuple[Tensor, Tensor | None]] = []  # of every backward pass, with what multiplied it last
         self.opaque = False  # what the graph keeps must not be read
         self.saturated: dict[str, list[float]] = {}
         self.dead: dict[str, list[float]] = {}
@@ -87,6 +88,13 @@ class Frame:
             above = next((other for other in self.traces if other.first > trace.first and other.gradients), None)
             self.step.backward = Origin(above.name if above else None, None, trace.name, what=what)
 
+    def entered(self) -> tuple[float, float]:
+        """The loss that the backward passes of this step started from, unscaled and added up, and its scale."""
+        if not self.roots:
+            return NAN, 1.0
+        scales = [1.0 if factor is None else power_of_two(float(factor)) for _, factor in self.roots]
+        return sum(float(root) / scale for (root, _), scale in zip(self.roots, scales, strict=True)), scales[-1]
+
     def close(self) -> StepRecord:
         """Let go of every hook and tensor, and return what is left: numbers."""
         for handle in self.handles:
@@ -102,6 +110,14 @@ class Frame:
                 if place in self.step.modules and known:
                     setattr(self.step.modules[place], field, sum(known) / len(known))
         return self.step
+
+
+def power_of_two(ratio: float) -> float:
+    """The loss scale, if ``ratio`` looks like one: a power of two of at least 4; else 1."""
+    if not math.isfinite(ratio) or ratio < 3.9:
+        return 1.0
+    power = math.log2(ratio)
+    return 2.0 ** round(power) if abs(power - round(power)) < 1e-3 else 1.0
 
 
 def _merged(traces: list[Trace]) -> ModuleRecord:

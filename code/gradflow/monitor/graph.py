@@ -200,6 +200,15 @@ def _node_hook(name: str, order: int, on_break: Callable[[str, int, str], None])
     return look
 
 
+def loss_scale(root: Tensor) -> Tensor | None:
+    """The number by which the last operation multiplied a loss, as a scaler does, or None; a copy, not read yet."""
+    if root.grad_fn is None or operation(root.grad_fn) != "Mul":
+        return None
+    kept = [saved(root.grad_fn, name, floating=False) for name in ("_saved_self", "_saved_other")]
+    factors = [factor.detach().clone() for factor in kept if factor is not None and factor.numel() == 1]
+    return factors[0] if len(factors) == 1 else None
+
+
 def patterns(nodes: Iterable[Node]) -> dict[str, int]:
     """Known mistakes that the graph shows: a word for each → the number of the operation where it stands."""
     found: dict[str, int] = {}

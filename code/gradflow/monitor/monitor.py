@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from gradflow.monitor.backward import BackwardWatcher
 from gradflow.monitor.calls import parameter_names
 from gradflow.monitor.findings import Diagnosis, diagnose
 from gradflow.monitor.forward import ForwardWatcher
-from gradflow.monitor.frame import Frame
+from gradflow.monitor.frame import Frame, power_of_two
 from gradflow.monitor.messages import require_language
 from gradflow.monitor.optimizers import UpdateWatcher
 from gradflow.monitor.record import Record
@@ -122,6 +121,8 @@ class GradientMonitor:
     def step(self, loss: Tensor | float | None = None) -> None:
         """End one step of the loop; ``loss`` is the step's loss as the loop knows it, before any scaling.
 
+        Without it, it is what the backward passes of the step started from, added up, a scaler's factor taken out.
+
         Raises:
             ValueError: ``loss`` is neither a real number nor a tensor that holds one.
         """
@@ -129,11 +130,12 @@ class GradientMonitor:
 
     def _close(self, loss: float | None) -> None:
         step = self._frame.close()
-        step.loss = step.root if loss is None else float(loss)
+        if loss is None:
+            step.loss, step.scale = self._frame.entered()
+        else:
+            step.loss, step.scale = loss, power_of_two(step.root / loss) if loss else 1.0
         if self._scaler is not None:
             step.scale = float(self._scaler.get_scale())
-        elif step.loss and loss is not None:
-            step.scale = _power_of_two(step.root / step.loss)
         self.record.steps.append(step)
         for name, own in self._forward.strangers.items():
             module = step.modules.get(name)
@@ -208,11 +210,3 @@ def _require_optimizers(optimizer: Optimizer | Sequence[Optimizer] | None) -> li
         if not isinstance(each, Optimizer):
             raise ValueError(f"optimizer: expected torch.optim.Optimizer or several, got {type(each).__name__}")
     return optimizers
-
-
-def _power_of_two(ratio: float) -> float:
-    """The loss scale, if ``ratio`` looks like one: a power of two of at least 4; else 1."""
-    if not math.isfinite(ratio) or ratio < 3.9:
-        return 1.0
-    power = math.log2(ratio)
-    return 2.0 ** round(power) if abs(power - round(power)) < 1e-3 else 1.0

@@ -120,7 +120,8 @@ class StepRecord:
     """One step of the loop.
 
     Attributes:
-        loss: what the loop handed to ``step``; root: the scalar the last backward pass started from.
+        loss: what the loop handed to ``step``, or else what its backward passes started from, unscaled and added up.
+        root: the scalar the last backward pass started from.
         recorded: False of a step of which only the loss is kept.
         modules, parameters: by name, in the order of the computation.
         forward: where the forward pass first left the finite numbers; backward: the same of the backward pass;
