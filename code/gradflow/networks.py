@@ -123,7 +123,7 @@ class _ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The block's output, of the shape of ``x``."""
-        y: Tensor = x + self.scale * self.branch(x)
+        y: Tensor = torch.add(x, self.branch(x), alpha=self.scale)
         return y
 
 
@@ -182,9 +182,11 @@ def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _linear(weight: Tensor) -> nn.Linear:
-    width = len(weight)
-    layer = nn.Linear(width, width, bias=False, device="meta")  # draws no weights of its own
+    layer = nn.Linear.__new__(nn.Linear)  # nn.Linear's own initializer would draw weights first
+    nn.Module.__init__(layer)
+    layer.in_features = layer.out_features = len(weight)
     layer.weight = nn.Parameter(weight.detach().clone())
+    layer.register_parameter("bias", None)
     return layer
 
 

@@ -1,10 +1,12 @@
 import math
 
 import pytest
+import torch
 from torch import nn
 
 from gradflow.experiments.deep_networks.growth import median_growth
-from gradflow.networks import deep_linear, deep_network, gaussian_weights
+from gradflow.networks import deep_linear, deep_network, gaussian_weights, residual_network
+from gradflow.profile import layer_gradient_norms
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.0, 1.5])
@@ -22,6 +24,25 @@ def test_layer_norm_after_relu_keeps_the_forward_pass_and_explodes_the_backward_
     after, before = median_growth(make("after"), 64), median_growth(make("before"), 64)
     assert abs(after.forward) < 0.1 and after.weights > 3.5
     assert abs(before.forward) < 0.3 and abs(before.weights) < 0.6
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_growth_of_one_network_is_that_of_its_profile(every):
+    def make(g):
+        weights, ends = (gaussian_weights(6, 8, generator=g) for _ in range(2))
+        return residual_network(weights, nn.Tanh, 1.0, "post", ends)
+
+    generator = torch.Generator().manual_seed(0)
+    network = make(generator)
+    x, direction = torch.randn(2, 1, 8, generator=generator)
+    profile = layer_gradient_norms(network, x, lambda y: (y * direction).sum())
+    growth = median_growth(make, 8, seeds=1, every=every)
+    for measured, norms in (
+        (growth.forward, profile.activations.flip(0)),
+        (growth.backward, profile.deltas[::every]),
+        (growth.weights, profile.weight_grads[::every]),
+    ):
+        assert measured == pytest.approx((norms[0] / norms[-1]).log10().item(), abs=1e-5)
 
 
 def test_bad_arguments_are_named():

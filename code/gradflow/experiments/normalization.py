@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
 
+from gradflow._side_by_side import side_by_side
 from gradflow._validation import require_count, require_number
 from gradflow.book.figures import BLUE, RED, Chart
 from gradflow.book.moving import Choice
@@ -54,6 +54,7 @@ def measured_growth(
         for layer in network.modules():
             if bias and isinstance(layer, nn.Linear):
                 layer.bias = nn.Parameter(bias * torch.randn(width, generator=generator))
+        network.requires_grad_(False)  # the error signals are enough
         deltas = layer_gradient_norms(network, x, _projection(direction)).deltas
         growth.append((deltas[1] / deltas[-1]) ** (1 / (depth - 2)))
     return torch.stack(growth)
@@ -171,29 +172,23 @@ def train_deep(
     networks, data = [], []
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
-        networks += [make(generator)] * len(rates)
+        networks.append(make(generator))
         x = torch.randn(32, width, generator=generator)
-        labels = torch.randint(0, 2, (32,), generator=generator) * 2.0 - 1
-        readout = torch.randn(width, generator=generator) / math.sqrt(width)
+        labels = torch.randint(0, 2, (32, 1), generator=generator) * 2.0 - 1
+        readout = torch.randn(width, 1, generator=generator) / math.sqrt(width)
         data += [(x, labels, readout)] * len(rates)
-    parameters, _ = stack_module_state(networks)
-    weights = list(parameters.values())
+    together = side_by_side([network for network in networks for _ in rates])
+    weights = list(together.parameters())
     x, labels, readout = (torch.stack(parts) for parts in zip(*data, strict=True))
-    template = networks[0]
-
-    def loss(weights: dict[str, Tensor], x: Tensor, labels: Tensor, readout: Tensor) -> Tensor:
-        margin = labels * (functional_call(template, weights, (x,), tie_weights=False) @ readout)
-        return nn.functional.softplus(-margin).mean()
-
-    rate = torch.tensor(rates).repeat(seeds)
+    rate = torch.tensor(rates).repeat(seeds).view(-1, 1, 1)
     history = torch.empty(steps, len(rate))
     for step in range(steps):
-        losses = vmap(loss)(parameters, x, labels, readout)
+        losses = nn.functional.softplus(-labels * torch.bmm(together(x), readout)).mean((1, 2))
         gradients = torch.autograd.grad(losses.sum(), weights)  # no network sees another
         with torch.no_grad():
             history[step] = losses
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight -= rate[:, None, None] * gradient
+                weight.addcmul_(rate, gradient, value=-1)
     return history.T.reshape(seeds, len(rates), steps)
 
 
@@ -250,7 +245,7 @@ def growth_curves(depth: int = 50, width: int = 256, seeds: int = 3) -> dict[str
         x, direction = torch.randn(2, 1, width, generator=generator)
         for name, (_, _, layer) in _ACTIVATIONS.items():
             for place, (_, side, kind) in _PLACES.items():
-                network = deep_network(weights, layer, side, kind)
+                network = deep_network(weights, layer, side, kind).requires_grad_(False)
                 deltas = layer_gradient_norms(network, x, _projection(direction)).deltas
                 logs[f"{name}-{place}"].append((deltas / deltas[-1]).log10())
     found: dict[str, dict[str, float | list[float]]] = {}
