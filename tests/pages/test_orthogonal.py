@@ -5,7 +5,7 @@ import torch
 
 from gradflow.experiments.orthogonal.isometry import jacobian_products
 from gradflow.experiments.orthogonal.saxe import initial_weights, steps_to_learn
-from gradflow.experiments.orthogonal.training import train_network
+from gradflow.experiments.orthogonal.training import train_network, train_networks
 from gradflow.initialization import orthogonal_
 from gradflow.recurrent import ParallelRNN
 from gradflow.tasks import copy_memory
@@ -14,6 +14,15 @@ from gradflow.tasks import copy_memory
 @pytest.fixture(scope="module")
 def linear():
     return train_network("copying", "linear", nets=5, steps=500)
+
+
+def test_networks_from_several_starts_are_those_from_each_alone():
+    together = train_networks("copying", "linear", ["orthogonal", 0.9, "identity"], nets=2, steps=50)
+    for start in ("orthogonal", 0.9):
+        alone = train_network("copying", "linear", start, nets=2, steps=50)
+        torch.testing.assert_close(together[start].loss, alone.loss, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(together[start].W, alone.W, rtol=0, atol=1e-2)
+    assert together["identity"].loss[0].isfinite().all()
 
 
 def test_linear_orthogonal_networks_copy_and_identity_ones_do_not(linear):
@@ -50,8 +59,8 @@ def test_identity_adds_where_an_orthogonal_matrix_mostly_fails():
 
 
 def test_a_damped_gradient_does_not_keep_a_linear_network_from_copying():
-    assert train_network("copying", "linear", gain=0.93, nets=4, steps=700).solved >= 3
-    assert train_network("copying", "linear", gain=0.71, nets=4, steps=400).solved == 0
+    assert train_network("copying", "linear", 0.93, nets=4, steps=700).solved >= 3
+    assert train_network("copying", "linear", 0.71, nets=4, steps=400).solved == 0
 
 
 def test_tanh_keeps_more_than_that_on_the_task():
@@ -202,6 +211,8 @@ def test_identity_never_learns_a_negative_eigenvalue():
     [
         lambda: train_network("parity", "tanh"),
         lambda: train_network("adding", "tanh", "gaussian"),
+        lambda: train_network("adding", "tanh", -1.0),
+        lambda: train_networks("adding", "tanh", []),
         lambda: train_network("adding", "tanh", steps=10),
         lambda: train_network("adding", "softplus"),
     ],

@@ -32,10 +32,18 @@ def jacobian_products(W: Tensor, drive: Tensor, activation: Callable[[Tensor], T
     for u in drive.unbind():
         currents.append((W @ h.unsqueeze(-1)).squeeze(-1) + u)
         h = activation(currents[-1])
-    slopes = torch.func.vmap(torch.func.jacrev(activation))(torch.cat(currents))  # (T * S, H, H)
+    slopes = row_jacobians(activation, torch.stack(currents))  # (T, S, H, H)
     P = torch.eye(W.shape[-1], dtype=W.dtype, device=W.device)
     products = []
-    for J in slopes.unflatten(0, drive.shape[:2]) @ W:
+    for J in slopes @ W:
         P = J @ P
         products.append(P)
     return torch.stack(products)
+
+
+def row_jacobians(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Jacobian of ``function``, which acts on the last dimension, at every row: ``(…, n)`` -> ``(…, n, n)``."""
+    x = x.detach().requires_grad_()
+    y = function(x)
+    rows = [torch.autograd.grad(part.sum(), x, retain_graph=True)[0] for part in y.unbind(-1)]
+    return torch.stack(rows, -2)

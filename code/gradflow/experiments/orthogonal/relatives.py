@@ -8,15 +8,17 @@ Sources: Talathi, Vartak 2015 (np-RNN); Helfrich, Willmott, Ye 2018 and Lezcano-
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Generator, Tensor
 
 from gradflow._validation import require_count
+from gradflow.experiments.orthogonal.isometry import row_jacobians
 from gradflow.initialization import orthogonal_
 
 Step = Callable[[Tensor, Tensor], Tensor]
-"""One step of one network: state (n,) and input (H,) -> next state (n,)."""
+"""A step of a network: inputs (…, H) and states (…, n) -> the next states (…, n)."""
 
 RELATIVES = ("np-RNN", "np-RNN, linear", "modReLU", "antisymmetric", "coRNN", "nnRNN")
 
@@ -50,9 +52,9 @@ def long_singular_values(
         states = [torch.zeros(hidden_size * (2 if name == "coRNN" else 1), dtype=torch.float64)]
         inputs = 0.3 * torch.randn(steps, hidden_size, generator=generator, dtype=torch.float64)
         for u in inputs[:-1]:
-            states.append(step(states[-1], u))
+            states.append(step(u, states[-1]))
         P = torch.eye(len(states[0]), dtype=torch.float64)
-        for J in torch.func.vmap(torch.func.jacrev(step))(torch.stack(states), inputs):
+        for J in row_jacobians(partial(step, inputs), torch.stack(states)):
             P = J @ P
         values.append(torch.linalg.svdvals(P))
     return torch.stack(values)
@@ -65,24 +67,24 @@ def _step(name: str, H: int, generator: Generator) -> Step:
         positive = M.T @ M + eye
         W = positive / torch.linalg.eigvalsh(positive)[-1]
         f = (lambda a: a) if "linear" in name else torch.relu
-        return lambda h, u: f(W @ h + u)
+        return lambda u, h: f(h @ W.T + u)
     if name == "modReLU":
         Q = orthogonal_(torch.empty(H, H, dtype=torch.float64), generator=generator)
         bias = 0.02 * torch.rand(H, generator=generator, dtype=torch.float64) - 0.01
-        return lambda h, u: _mod_relu(Q @ h + u, bias)
+        return lambda u, h: _mod_relu(h @ Q.T + u, bias)
     if name == "antisymmetric":
         A = M - M.T - 0.01 * eye
-        return lambda h, u: h + 0.1 * torch.tanh(A @ h + u)
+        return lambda u, h: h + 0.1 * torch.tanh(h @ A.T + u)
     if name == "coRNN":
         velocities = torch.randn(H, H, generator=generator, dtype=torch.float64) / H**0.5
-        return lambda state, u: _oscillate(state, u, M, velocities)
+        return lambda u, state: _oscillate(state, u, M, velocities)
     Q = orthogonal_(torch.empty(H, H, dtype=torch.float64), generator=generator)
     angles = torch.rand(H // 2, generator=generator, dtype=torch.float64) * 6.283
     turn = torch.stack((angles.cos(), -angles.sin(), angles.sin(), angles.cos()), -1).view(-1, 2, 2)
     feedforward = torch.block_diag(*torch.ones(H // 2, 2, 2)).eq(0) * M.triu() / 4
     W = Q @ (torch.block_diag(*turn) + feedforward) @ Q.T
     bias = 0.02 * torch.rand(H, generator=generator, dtype=torch.float64) - 0.01
-    return lambda h, u: _mod_relu(W @ h + u, bias)
+    return lambda u, h: _mod_relu(h @ W.T + u, bias)
 
 
 def _mod_relu(a: Tensor, bias: Tensor) -> Tensor:
@@ -91,6 +93,6 @@ def _mod_relu(a: Tensor, bias: Tensor) -> Tensor:
 
 def _oscillate(state: Tensor, u: Tensor, W: Tensor, velocities: Tensor) -> Tensor:
     """A step 0.05 of y'' = tanh(W y + V y' + u) - y - y'."""
-    y, z = state.chunk(2)
-    z = z + 0.05 * (torch.tanh(W @ y + velocities @ z + u) - y - z)
-    return torch.cat((y + 0.05 * z, z))
+    y, z = state.chunk(2, -1)
+    z = z + 0.05 * (torch.tanh(y @ W.T + z @ velocities.T + u) - y - z)
+    return torch.cat((y + 0.05 * z, z), -1)

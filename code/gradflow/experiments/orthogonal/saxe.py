@@ -79,27 +79,30 @@ def steps_to_learn(
         raise ValueError(f"target: expected shape {tuple(weights.shape[1:])}, got {tuple(target.shape)}")
     require_positive("fraction", fraction)
     require_count("max_steps", max_steps)
-    depth = weights.shape[0]
-    rates = torch.tensor([require_positive("learning_rates", rate) for rate in learning_rates])
-    rates = rates.to(weights).view(1, 1, -1, 1, 1) / depth
-    W = weights.unsqueeze(2).repeat(1, 1, rates.numel(), 1, 1)
-    A = target.unsqueeze(1)
-    steps = torch.full(W.shape[1:3], float("inf"), dtype=torch.float64, device=weights.device)
+    depth, seeds = weights.shape[:2]
+    rates = torch.tensor([require_positive("learning_rates", rate) for rate in learning_rates]).to(weights)
+    steps = torch.full((seeds * len(rates),), float("inf"), dtype=torch.float64, device=weights.device)
+    active = torch.arange(len(steps), device=weights.device)  # those that have neither learned nor diverged
+    W, A = weights.repeat_interleave(len(rates), 1), target.repeat_interleave(len(rates), 0)
+    rate = rates.repeat(seeds).view(-1, 1, 1) / depth
     goal = None
     for step in range(max_steps + 1):
         prefixes = [W[0]]  # prefixes[l] = W_{l+1} … W_1
         for weight in W[1:]:
-            prefixes.append(weight @ prefixes[-1])
+            prefixes.append(torch.bmm(weight, prefixes[-1]))
         delta = prefixes[-1] - A
         loss = delta.square().sum((-1, -2)) / 2
         goal = fraction * loss if goal is None else goal
-        steps[(loss <= goal) & steps.isinf()] = step
-        if steps.isfinite().all():
-            break
+        steps[active[loss <= goal]] = step
         gradient = torch.empty_like(W)
         for layer in range(depth - 1, 0, -1):
-            gradient[layer] = delta @ prefixes[layer - 1].mT
-            delta = W[layer].mT @ delta
+            torch.bmm(delta, prefixes[layer - 1].mT, out=gradient[layer])
+            delta = torch.bmm(W[layer].mT, delta)
         gradient[0] = delta
-        W = W - rates * gradient
-    return steps
+        W.addcmul_(rate, gradient, value=-1)
+        going = (loss > goal) & loss.isfinite()
+        if not going.all():
+            active, W, A, rate, goal = active[going], W[:, going], A[going], rate[going], goal[going]
+        if active.numel() == 0:
+            break
+    return steps.view(seeds, len(rates))
