@@ -72,9 +72,9 @@ def log_gradient(sigma_w: float, sigma_b: float, width: int, depth: int, *, gene
         ``(depth,)``: log ‖∂L/∂h_l‖ over that of the last layer, from the first layer to the last but one.
     """
     require_count("depth", depth)
-    weights = gaussian_weights(2 * depth, width, sigma_w, generator=generator).double()
-    biases = sigma_b * torch.randn(2 * depth, width, generator=generator, dtype=torch.float64)
-    start, v = torch.randn(2, width, generator=generator, dtype=torch.float64)
+    weights = gaussian_weights(2 * depth, width, sigma_w, generator=generator)
+    biases = sigma_b * torch.randn(2 * depth, width, generator=generator)
+    start, v = torch.randn(2, width, generator=generator)
     _, slopes = driven_run(weights, biases, "tanh", start)
     return vjp_log_norms(weights[depth:], slopes[depth:], v / v.norm())
 

@@ -33,18 +33,17 @@ def log_growth(
     for name, value in (("width", width), ("steps", steps), ("runs", runs)):
         require_count(name, value)
     scale = require_positive("gain", gain) / width**0.5
-    v = torch.zeros(runs, width, 1, dtype=torch.float64)
+    v = torch.zeros(runs, width, 1)
     v[:, 0] = 1
     total = torch.zeros(runs, dtype=torch.float64)
     logs = []
     for _ in range(steps):
-        W = scale * torch.randn(runs, width, width, generator=generator, dtype=torch.float64)
-        v = W @ v
+        v = scale * (torch.randn(runs, width, width, generator=generator) @ v)
         if relu:
             v = v.relu()
         norm = v.norm(dim=(1, 2))
         v = v / torch.where(norm > 0, norm, 1)[:, None, None]
-        total = total + norm.log()
+        total = total + norm.double().log()
         logs.append(total)
     return torch.stack(logs)
 
