@@ -18,10 +18,11 @@ from torch.autograd.function import once_differentiable
 
 STEPS_AT_ONCE = 10
 sigmoid_backward = torch.ops.aten.sigmoid_backward
+tanh_backward = torch.ops.aten.tanh_backward
 
 
 class SimpleRecurrence(torch.autograd.Function):
-    """States of ``h_t = f(h_{t-1} W + x_t V)`` as a tuple of T tensors; f is ``"sigmoid"``, ``"relu"`` or ``"linear"``.
+    """States of ``h_t = f(h_{t-1} W + x_t V)`` as a tuple of T tensors; f is ``"tanh"``, ``"relu"`` or ``"linear"``.
 
     A bias is the row of V for an input of ones: its gradient then costs no operation of its own.
     """
@@ -29,7 +30,7 @@ class SimpleRecurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, V: Tensor, W: Tensor, h0: Tensor, f: str) -> tuple[Tensor, ...]:
         """One state a step."""
-        activate = torch.sigmoid_ if f == "sigmoid" else torch.relu_
+        activate = torch.tanh_ if f == "tanh" else torch.relu_
         states: list[Tensor] = []
         h = h0
         for x_t in x.unbind(0):
@@ -52,8 +53,8 @@ class SimpleRecurrence(torch.autograd.Function):
         for t in range(len(states) - 1, -1, -1):
             own = grads[t]
             g = g if own is None else g + own
-            if ctx.f == "sigmoid":
-                delta = sigmoid_backward(g, states[t])
+            if ctx.f == "tanh":
+                delta = tanh_backward(g, states[t])
             else:
                 delta = g if ctx.f == "linear" else torch.ops.aten.threshold_backward(g, states[t], 0)
             of_W.baddbmm_((states[t - 1] if t else h0).mT, delta)
@@ -67,21 +68,21 @@ class SimpleRecurrence(torch.autograd.Function):
 class GatedRecurrence(torch.autograd.Function):
     """States of a GRU, all ``(T, N, B, H)`` or the last one ``(N, B, H)``.
 
-    With ``[r' z' m n'] = x_t V + b + [s W, 0]`` a step is ``r, z = sigm(r'), sigm(z')``, ``n = sigm(n' + r m)`` and
-    ``s <- (1 - z) n + z s``; V is ``(N, I, 4H)``, b ``(N, 1, 4H)``, W ``(N, H, 3H)``.
+    With ``[r' z' m n'] = x_t V + b + [h W, 0]`` a step is ``r, z = sigm(r'), sigm(z')``, ``n = tanh(n' + r m)`` and
+    ``h <- (1 - z) n + z h``; V is ``(N, I, 4H)``, b ``(N, 1, 4H)``, W ``(N, H, 3H)``.
 
     Gates lie network by network, so that the gradients of the weights are one product for some steps at once; more
     steps would not fit into the cache.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, V: Tensor, b: Tensor, W: Tensor, s0: Tensor, every: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, V: Tensor, b: Tensor, W: Tensor, h0: Tensor, every: bool) -> Tensor:
         """One state a step."""
-        T, N, B, H = (*x.shape[:3], s0.shape[-1])
+        T, N, B, H = (*x.shape[:3], h0.shape[-1])
         x = x.transpose(0, 1).contiguous()
         R, Z, M, C = (x.new_empty(N, T, B, H) for _ in range(4))
         S = x.new_empty(N, T + 1, B, H)
-        S[:, 0] = s0
+        S[:, 0] = h0
         states = S.unbind(1)
         steps = zip(states, states[1:], *(A.unbind(1) for A in (R, Z, M, C)), strict=False)
         for some in x.split(STEPS_AT_ONCE, 1):
@@ -92,7 +93,7 @@ class GatedRecurrence(torch.autograd.Function):
                 torch.sigmoid(a_r, out=r)
                 torch.sigmoid(a_z, out=z)
                 m.copy_(a_m)
-                torch.sigmoid(torch.addcmul(of_n, r, m), out=n)
+                torch.tanh(torch.addcmul(of_n, r, m), out=n)
                 torch.lerp(n, before, z, out=after)
         ctx.save_for_backward(x, V, W, S, R, Z, M, C)
         ctx.every = every
@@ -112,7 +113,7 @@ class GatedRecurrence(torch.autograd.Function):
             some = slice(start, min(T, start + STEPS_AT_ONCE))
             before, (r, z, m, n) = S[:, some], (record[:, some] for record in records)
             factors = S.new_empty(*r.shape[:3], 4, H)
-            to_n = sigmoid_backward(1 - z, n)
+            to_n = tanh_backward(1 - z, n)
             factors[..., 3, :] = to_n
             torch.mul(to_n, r, out=factors[..., 2, :])
             sigmoid_backward.grad_input(to_n.mul_(m), r, grad_input=factors[..., 0, :])

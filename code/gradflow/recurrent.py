@@ -145,16 +145,13 @@ class ParallelRNN(nn.Module):
 
         They start from ``h0 (N, B, H)``, which gets no gradient, or from zero.
         """
-        states = torch.stack(self._run(x, h0))
-        return states.mul_(2).sub_(1) if self.activation == "tanh" else states
+        return torch.stack(self._run(x, h0))
 
     def last(self, x: Tensor) -> Tensor:
         """The last hidden state ``(N, B, H)``: ``forward(x)[-1]``, without a gradient of zeros for every other step."""
-        state = self._run(x)[-1]
-        return 2 * state - 1 if self.activation == "tanh" else state
+        return self._run(x)[-1]
 
     def _run(self, x: Tensor, h0: Tensor | None = None) -> list[Tensor] | tuple[Tensor, ...]:
-        """The states ``h_t``; of a tanh network ``s_t = (h_t + 1) / 2``."""
         _require_input(x, self.V)
         h = _initial_state(x, self.W)
         if h0 is not None:
@@ -162,24 +159,15 @@ class ParallelRNN(nn.Module):
                 raise ValueError(f"h0: expected shape {tuple(h.shape)}, got {tuple(h0.shape)}")
             h = h0.detach()
         if self.activation in ("tanh", "relu", "linear"):
-            return self._run_by_hand(x, h)
+            x, V = nn.functional.pad(x, (0, 1), value=1.0), torch.cat((self.V.mT, self.b.unsqueeze(1)), 1)
+            by_hand: tuple[Tensor, ...] = SimpleRecurrence.apply(x, V, self.W.mT.contiguous(), h, self.activation)  # type: ignore[no-untyped-call]
+            return by_hand
         function, W = ACTIVATIONS[self.activation].function, self.W.mT
         states = []
         # unbind, not U[t]: the backward of an index costs a zero tensor of all T steps, so T of them cost T².
         for u in _affine(x, self.V, self.b).unbind(0):
             h = function(torch.baddbmm(u, h, W))
             states.append(h)
-        return states
-
-    def _run_by_hand(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        W, V, b = self.W.mT.contiguous(), self.V.mT, self.b.unsqueeze(1)
-        # On a CPU torch.tanh takes twice the time of the matrix product of a small network, torch.sigmoid a third.
-        # With tanh a = 2 sigm(2a) - 1 the recurrence of s is s_t = sigm(4 W s_{t-1} + 2 (u_t - W 1)).
-        if self.activation == "tanh":
-            V, b, W, h = 2 * V, 2 * (b - W.sum(-2, keepdim=True)), 4 * W, (h + 1) / 2
-        f = "sigmoid" if self.activation == "tanh" else self.activation
-        x, V = nn.functional.pad(x, (0, 1), value=1.0), torch.cat((V, b), 1)
-        states: tuple[Tensor, ...] = SimpleRecurrence.apply(x, V, W, h, f)  # type: ignore[no-untyped-call]
         return states
 
 
@@ -228,14 +216,11 @@ class ParallelGRU(_GatedCell):
         H = h.shape[-1]
         V, W = self.weight_ih_l0.mT, self.weight_hh_l0.mT
         b, c = self.bias_ih_l0.unsqueeze(1), self.bias_hh_l0.unsqueeze(1)
-        # As in ParallelRNN, torch.sigmoid stands for torch.tanh: the recurrence is that of s = (h + 1) / 2.
-        c, W = c - W.sum(1, keepdim=True), 2 * W
-        (V_rz, V_n), (W_rz, W_n), (b_rz, b_n), (c_rz, c_n) = (part.split((2 * H, H), -1) for part in (V, W, b, c))
-        V = torch.cat((V_rz, torch.zeros_like(V_n), 2 * V_n), -1)
-        W = torch.cat((W_rz, 2 * W_n), -1)
-        b = torch.cat((b_rz + c_rz, 2 * c_n, 2 * b_n), -1)
-        states: Tensor = GatedRecurrence.apply(x, V, b, W, (h + 1) / 2, every)  # type: ignore[no-untyped-call]
-        return 2 * states - 1
+        (V_rz, V_n), (b_rz, b_n), (c_rz, c_n) = (part.split((2 * H, H), -1) for part in (V, b, c))
+        V = torch.cat((V_rz, torch.zeros_like(V_n), V_n), -1)
+        b = torch.cat((b_rz + c_rz, c_n, b_n), -1)
+        states: Tensor = GatedRecurrence.apply(x, V, b, W.contiguous(), h, every)  # type: ignore[no-untyped-call]
+        return states
 
 
 class ParallelLSTM(_GatedCell):

@@ -7,15 +7,8 @@ import pytest
 import torch
 
 from gradflow.experiments.comparison.pixels import recorded_pixels
-from gradflow.experiments.comparison.race import (
-    ADDING,
-    ORDER,
-    build,
-    gradient_concentration,
-    input_gradients,
-    order_table,
-    race,
-)
+from gradflow.experiments.comparison.race import ADDING, ORDER, build, input_gradients, race
+from gradflow.experiments.comparison.temporal_order import gradient_concentration, order_table, recorded_order
 from gradflow.tasks import adding_problem
 from gradflow.training import train
 
@@ -142,6 +135,13 @@ def test_models_of_one_kind_learn_in_one_stack_what_each_learns_alone():
             together[name].history.loss, alone.history.loss, equal_nan=True, rtol=1e-3, atol=1e-5
         )
         torch.testing.assert_close(together[name].score, alone.score)
+
+
+def test_only_both_cures_together_learn_the_recorded_length_fifty():
+    made, rows = recorded_order()
+    assert all(made.values()) and list(rows) == [50, 100] and all(len(row.successes) == 4 for row in rows.values())
+    assert rows[50].successes[:3] == [0, 0, 0] and rows[50].successes[3] > rows[50].seeds / 2
+    assert order_table({50: 1300}, ["ортогональная + отсечение"], seeds=3)[50][0] >= 1 and rows[50].steps > 1300
 
 
 def test_an_unknown_method_is_refused():

@@ -1,9 +1,8 @@
-"""All cures on one task: eight recurrent networks under equal conditions, and the table of temporal order."""
+"""All cures on one task: eight recurrent networks under equal conditions."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -24,9 +23,6 @@ from gradflow.training import History, evaluate, train
 
 MODELS = ("tanh", "tanh, ортогональная", "IRNN", "LSTM, b = 0", "LSTM, b = 1", "LSTM, chrono", "GRU", "LRU")
 """Names of the eight models, as the page shows them."""
-
-ORDER_METHODS = ("SGD", "SGD + отсечение", "ортогональная", "ортогональная + отсечение")
-"""Names of the four ways to train in ``order_table``."""
 
 
 class Task(NamedTuple):
@@ -122,9 +118,9 @@ def race(
     results = {}
     for group in kinds.values():
         stack = join([models[name] for name in group])
-        lessons = partial(_shared_sequences, task, length, seeds, len(group), Generator().manual_seed(100), 20)
+        lessons = partial(shared_sequences, task, length, seeds, len(group), Generator().manual_seed(100), 20)
         history = train(stack, lessons, task.loss, steps=steps, lr=lr, clip=1.0, goal=goal)
-        exam = partial(_shared_sequences, task, length, seeds, len(group), Generator().manual_seed(200), 2000)
+        exam = partial(shared_sequences, task, length, seeds, len(group), Generator().manual_seed(200), 2000)
         score = evaluate(stack, exam, task.score)
         for number, name in enumerate(group):
             nets = slice(number * seeds, (number + 1) * seeds)
@@ -148,91 +144,6 @@ def input_gradients(model: SequenceModel, length: int) -> Tensor:
     return gradient.square().sum((2, 3)).sqrt().T
 
 
-def order_table(
-    steps: Mapping[int, int],
-    methods: Sequence[str] = ORDER_METHODS,
-    *,
-    hidden: int = 50,
-    lr: float = 0.1,
-    clip: float = 1.0,
-    seeds: int = 5,
-) -> dict[int, list[int]]:
-    """Of ``seeds`` tanh networks, how many learn the temporal order, with and without two cures.
-
-    Plain SGD, 20 sequences a step, the same for all methods; the recurrent matrix is Gaussian with standard deviation
-    1/√H, spectral radius about 1, or orthogonal; a method with clipping starts from the networks of the method without.
-    A network counts when its mean loss fell below 0.05 nats and it errs in fewer than 1 % of 2000 fresh sequences.
-
-    Args:
-        steps: largest number of training steps by length of the sequences.
-        methods: which of ``ORDER_METHODS``.
-        hidden: number of hidden units H.
-        lr: learning rate.
-        clip: threshold for the norm of the gradient.
-        seeds: number of networks of each method.
-
-    Returns:
-        Successes in the order of ``methods``, by length.
-
-    Raises:
-        ValueError: an unknown method, or a number the training refuses.
-
-    Source: Pascanu, Mikolov, Bengio 2013, section 4.1, on a smaller scale.
-    """
-    if not set(methods) <= set(ORDER_METHODS):
-        raise ValueError(f"methods: expected some of {ORDER_METHODS}, got {tuple(methods)}")
-    successes = {}
-    for length, most in steps.items():
-        model = join([_order_networks(method, length, seeds, hidden) for method in methods])
-        thresholds = [clip if method.endswith("отсечение") else math.inf for method in methods]
-        sample = partial(_shared_sequences, ORDER, length, seeds, len(methods), Generator().manual_seed(1000 + length))
-        history = train(
-            model,
-            partial(sample, 20),
-            ORDER.loss,
-            steps=most,
-            lr=lr,
-            clip=torch.tensor(thresholds).repeat_interleave(seeds),
-            optimizer="sgd",
-            goal=0.05,
-        )
-        learned = history.solved & (evaluate(model, partial(sample, 2000), ORDER.score) < 0.01)
-        successes[length] = learned.view(len(methods), seeds).sum(1).tolist()
-    return successes
-
-
-def gradient_concentration(length: int, *, steps: int, seeds: int = 5) -> float:
-    """How much of the gradient by an orthogonal W lies in one direction, after some steps with clipping at 1.
-
-    Args:
-        length: number of steps of the sequences of temporal order.
-        steps: number of training steps before the measurement, SGD with rate 0.1.
-        seeds: number of networks.
-
-    Returns:
-        Spectral over Frobenius norm of the gradient, between 1/√H and 1, which is rank one; median over the networks.
-    """
-    model = _order_networks("ортогональная", length, seeds, 50)
-    g = Generator().manual_seed(1000 + length)
-    lessons = partial(ORDER.sample, length, seeds, 20, generator=g)
-    train(model, lessons, ORDER.loss, steps=steps, lr=0.1, clip=1.0, optimizer="sgd")
-    x, y = lessons()
-    (gradient,) = torch.autograd.grad(ORDER.loss(model(x), y).sum(), model.cell.get_parameter("W"))
-    shares: Tensor = torch.linalg.matrix_norm(gradient, 2) / torch.linalg.matrix_norm(gradient)
-    return shares.median().item()
-
-
-def _order_networks(method: str, length: int, seeds: int, hidden: int) -> SequenceModel:
-    g = Generator().manual_seed(length)
-    cell = ParallelRNN(seeds, ORDER.inputs, hidden, generator=g)
-    if method.startswith("ортогональная"):
-        orthogonal_(cell.W, generator=g)
-    else:
-        nn.init.normal_(cell.W, std=1 / math.sqrt(hidden), generator=g)
-    nn.init.zeros_(cell.b)
-    return SequenceModel(cell, ORDER.outputs, generator=g)
-
-
 def _alone(history: History) -> History:
     """Without the steps that the others in the stack took after the last of these networks had ended."""
     ends = torch.maximum(history.solved_at, history.diverged_at)
@@ -240,7 +151,7 @@ def _alone(history: History) -> History:
     return History(history.loss[:steps], history.grad_norm[:steps], history.solved_at, history.diverged_at)
 
 
-def _shared_sequences(
+def shared_sequences(
     task: Task, length: int, seeds: int, groups: int, generator: Generator, batch: int
 ) -> tuple[Tensor, Tensor]:
     """Sequences of ``seeds`` networks, the same for each group of them."""
