@@ -182,12 +182,14 @@ def _made_by(activation: Callable[[], nn.Module]) -> nn.Module:
 
 
 def _linear(weight: Tensor) -> nn.Linear:
-    layer = nn.Linear.__new__(nn.Linear)  # nn.Linear's own initializer would draw weights first
-    nn.Module.__init__(layer)
-    layer.in_features = layer.out_features = len(weight)
+    layer = _GivenLinear(len(weight), len(weight), bias=False)
     layer.weight = nn.Parameter(weight.detach().clone())
-    layer.register_parameter("bias", None)
     return layer
+
+
+class _GivenLinear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Draw nothing: the weights are given."""
 
 
 def _normalization(weight: Tensor) -> nn.LayerNorm:
