@@ -121,7 +121,8 @@ class GradientMonitor:
     def step(self, loss: Tensor | float | None = None) -> None:
         """End one step of the loop; ``loss`` is the step's loss as the loop knows it, before any scaling.
 
-        Without it, it is what the backward passes of the step started from, added up, a scaler's factor taken out.
+        Without it, it is what the backward passes of the step started from, added up; a last factor that is a power of
+        two, at least 4, is taken for a scaler's and left out.
 
         Raises:
             ValueError: ``loss`` is neither a real number nor a tensor that holds one.
